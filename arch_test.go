@@ -1,0 +1,207 @@
+package proofbox_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layer is what one package may import beside the standard library. It is
+// meant: a package that is not in the table fails the test.
+type layer struct {
+	ours   []string // packages of this module, without its name; "." is the root
+	theirs []string // other modules' packages, by their modules
+	tests  []string // packages of this module that only its tests import
+	why    string
+}
+
+// The modules that packages may build on.
+const (
+	sys     = "golang.org/x/sys"
+	mod     = "golang.org/x/mod"
+	term    = "golang.org/x/term"
+	sync    = "golang.org/x/sync"
+	yamux   = "github.com/hashicorp/yamux"
+	dsse    = "github.com/secure-systems-lab/go-securesystemslib"
+	yaml    = "github.com/goccy/go-yaml"
+	oci     = "github.com/opencontainers/runtime-spec"
+	images  = "github.com/google/go-containerregistry"
+	ignore  = "github.com/go-git/go-git/v5"
+	differ  = "github.com/aymanbagabas/go-udiff"
+	cobra   = "github.com/spf13/cobra"
+	pflag   = "github.com/spf13/pflag"
+	unicode = "golang.org/x/text"
+	zstd    = "github.com/klauspost/compress"
+)
+
+// testTools are the modules that any test may use.
+var testTools = []string{
+	"github.com/google/go-cmp", "pgregory.net/rapid", "github.com/rogpeppe/go-internal", sys,
+}
+
+// layers is the house, from the ground up. ARCHITECTURE.md draws it.
+var layers = map[string]layer{
+	".": {why: "the vocabulary is plain data that everything may speak"},
+
+	// the ground
+	"internal/policy":   {ours: []string{"."}, why: "decisions are a pure function of risk and host"},
+	"internal/audit":    {ours: []string{"."}, theirs: []string{mod, dsse, sys}, why: "the record trusts nothing but well-known cryptography"},
+	"internal/boxfile":  {ours: []string{"."}, theirs: []string{yaml}, why: "reading a declaration decides nothing"},
+	"internal/terminal": {ours: []string{"."}, theirs: []string{unicode, term}, why: "escaping knows bytes, not boxes"},
+	"internal/attach":   {ours: []string{"."}, theirs: []string{yamux}, why: "client and api share the wire, not each other"},
+
+	// the nouns
+	"internal/door":        {ours: []string{"."}, theirs: []string{yamux, sys}, why: "the protocol, and the host's end"},
+	"internal/door/inside": {ours: []string{"internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
+	"internal/image":       {ours: []string{".", "internal/audit"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
+	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/policy"}, theirs: []string{differ, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
+	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, why: "a box's life knows the jail and the door, and no runtime"},
+	"internal/box/cgroup":  {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
+	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},
+	"internal/box/seccomp": {theirs: []string{oci, sys}, why: "the profile is data"},
+	"internal/box/boxtest": {ours: []string{".", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/image"}, theirs: []string{sys}, why: "the conformance suite runs any runtime"},
+	"internal/box/oci":     {ours: []string{".", "internal/box", "internal/box/jail", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
+	"internal/box/microvm": {ours: []string{".", "internal/box", "internal/box/jail"}, theirs: []string{sys}, tests: []string{"internal/box/boxtest"}, why: "as internal/box/oci"},
+
+	// the surface
+	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
+	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/oci", "internal/box/seccomp", "internal/door", "internal/image", "internal/policy", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
+	"client":          {ours: []string{".", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, tests: []string{"internal/api"}, why: "the verbs, over a connection; local.go alone knows that a daemon may be in the same process"},
+	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/terminal"}, theirs: []string{cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
+	"internal/bench":  {ours: []string{".", "client"}, theirs: []string{sys}, why: "it measures what a user meets"},
+
+	// the programs
+	"cmd/proofbox":      {ours: []string{"internal/cli"}, why: "main is one line"},
+	"cmd/proofbox-init": {ours: []string{"internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
+	"cmd/proofbox-jail": {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
+}
+
+// goPackage is what `go list` says of a package.
+type goPackage struct {
+	ImportPath, Dir, Name, Doc         string
+	GoFiles                            []string
+	Imports, TestImports, XTestImports []string
+}
+
+// short is the package's name in the table.
+func (p goPackage) short() string {
+	if p.ImportPath == "proofbox" {
+		return "."
+	}
+	return strings.TrimPrefix(p.ImportPath, "proofbox/")
+}
+
+// goPackages asks go for the packages of this module.
+func goPackages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Name,Doc,GoFiles,Imports,TestImports,XTestImports", "./...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("listing packages: %v", err)
+	}
+	var list []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatalf("reading the list of packages: %v", err)
+		}
+		list = append(list, p)
+	}
+}
+
+// TestLayers holds every import against the table.
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	for _, p := range goPackages(t) {
+		l, ok := layers[p.short()]
+		if !ok {
+			t.Errorf("%s is not in the table of layers; say there what it may import, and why", p.ImportPath)
+			continue
+		}
+		for _, path := range p.Imports {
+			if !l.allows(path) {
+				t.Errorf("%s imports %s, which its layer does not: %s", p.ImportPath, path, l.why)
+			}
+		}
+		for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
+			own := path == p.ImportPath
+			if !own && !l.allows(path) && !slices.Contains(l.tests, strings.TrimPrefix(path, "proofbox/")) && !among(path, testTools) {
+				t.Errorf("tests of %s import %s, which its layer does not: %s", p.ImportPath, path, l.why)
+			}
+		}
+	}
+}
+
+func (l layer) allows(path string) bool {
+	switch {
+	case path == "proofbox":
+		return slices.Contains(l.ours, ".")
+	case strings.HasPrefix(path, "proofbox/"):
+		return slices.Contains(l.ours, strings.TrimPrefix(path, "proofbox/"))
+	default:
+		first, _, _ := strings.Cut(path, "/")
+		return !strings.Contains(first, ".") || among(path, l.theirs)
+	}
+}
+
+// among says whether a package belongs to one of the modules.
+func among(path string, modules []string) bool {
+	return slices.ContainsFunc(modules, func(m string) bool { return path == m || strings.HasPrefix(path, m+"/") })
+}
+
+// TestLayersHold holds the table itself against the rules that it stands for,
+// so that a line in it cannot give them up unseen.
+func TestLayersHold(t *testing.T) {
+	t.Parallel()
+	ground := []string{"internal/policy", "internal/audit", "internal/boxfile", "internal/terminal", "internal/attach"}
+	nouns := []string{"internal/box", "internal/door", "internal/image", "internal/workspace"}
+	adapters := []string{"internal/box/oci", "internal/box/microvm"}
+	importers := func(target string) (names []string) {
+		for name, l := range layers {
+			if slices.Contains(l.ours, target) {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	for _, name := range ground {
+		if extra := slices.DeleteFunc(slices.Clone(layers[name].ours), func(s string) bool { return s == "." }); len(extra) > 0 {
+			t.Errorf("%s is on the ground and may import %v", name, extra)
+		}
+	}
+	for _, name := range nouns {
+		for _, other := range nouns {
+			if slices.Contains(layers[name].ours, other) && (name != "internal/box" || other != "internal/door") {
+				t.Errorf("the noun %s may import its sibling %s", name, other)
+			}
+		}
+	}
+	for _, name := range adapters {
+		if got := importers(name); len(got) > 0 && !slices.Equal(got, []string{"internal/daemon"}) {
+			t.Errorf("the adapter %s may be imported by %v", name, got)
+		}
+	}
+	if got := importers("internal/daemon"); !slices.Equal(got, []string{"client"}) {
+		t.Errorf("internal/daemon may be imported by %v", got)
+	}
+	for name, l := range layers {
+		if l.why == "" {
+			t.Errorf("%s has a layer without a reason", name)
+		}
+		for _, o := range l.ours {
+			if _, ok := layers[o]; !ok || strings.HasPrefix(o, "cmd/") {
+				t.Errorf("%s may import %s, which is a program or not in the table", name, o)
+			}
+		}
+	}
+	if len(layers["."].ours)+len(layers["."].theirs) > 0 {
+		t.Error("the root package may import more than the standard library")
+	}
+}

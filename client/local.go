@@ -1,0 +1,92 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+
+	"proofbox/internal/daemon"
+)
+
+// local is a proofbox in this process, served over connections in memory.
+type local struct {
+	daemon   *daemon.Daemon
+	server   *http.Server
+	listener *memoryListener
+}
+
+func openLocal(home string) (*local, error) {
+	d, err := daemon.Open(home)
+	if err != nil {
+		return nil, err
+	}
+	l := &local{
+		daemon:   d,
+		server:   &http.Server{Handler: d.Handler()},
+		listener: newMemoryListener(),
+	}
+	go l.server.Serve(l.listener) // ends when the listener is closed
+	return l, nil
+}
+
+// dialer reaches the daemon in this process, or, for a run that another process
+// supervises, that process.
+func (l *local) dialer(run string) dialer {
+	if run != "" {
+		if socket, ok := l.daemon.Control(run); ok {
+			return socketDialer(socket)
+		}
+	}
+	return l.listener.dial
+}
+
+func (l *local) close() error {
+	return errors.Join(l.daemon.Close(), l.server.Close())
+}
+
+// memoryListener accepts connections that its own dial makes.
+type memoryListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func newMemoryListener() *memoryListener {
+	return &memoryListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (m *memoryListener) dial(ctx context.Context) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case m.conns <- theirs:
+		return ours, nil
+	case <-m.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Accept implements [net.Listener].
+func (m *memoryListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-m.conns:
+		return c, nil
+	case <-m.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements [net.Listener]. It is called once, by the server.
+func (m *memoryListener) Close() error {
+	close(m.closed)
+	return nil
+}
+
+// Addr implements [net.Listener].
+func (m *memoryListener) Addr() net.Addr { return memoryAddr{} }
+
+type memoryAddr struct{}
+
+func (memoryAddr) Network() string { return "memory" }
+func (memoryAddr) String() string  { return "this process" }

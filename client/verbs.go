@@ -1,0 +1,157 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"proofbox"
+	"proofbox/internal/api"
+)
+
+// Plan says what a run would do and why, without doing it.
+func (c *Client) Plan(ctx context.Context, spec proofbox.Spec, args []string) (proofbox.Plan, error) {
+	return ask[proofbox.Plan](ctx, c, request{
+		method: http.MethodPost, path: "/v1/plan", body: api.PlanRequest{Spec: spec, Command: args},
+	})
+}
+
+// Runs lists every run, the newest first.
+func (c *Client) Runs(ctx context.Context) ([]proofbox.Run, error) {
+	return ask[[]proofbox.Run](ctx, c, request{method: http.MethodGet, path: "/v1/runs"})
+}
+
+// Show gives a run's record. Here and below, a run is named by its ID, by the
+// beginning of one, or as "last".
+func (c *Client) Show(ctx context.Context, run string) (proofbox.Run, error) {
+	return ask[proofbox.Run](ctx, c, request{method: http.MethodGet, path: runPath(run, "")})
+}
+
+// Logs gives what a run's command wrote; with follow it goes on until the run
+// has ended.
+func (c *Client) Logs(ctx context.Context, run string, follow bool) iter.Seq2[proofbox.Output, error] {
+	query := url.Values{}
+	if follow {
+		query.Set("follow", "1")
+	}
+	return func(yield func(proofbox.Output, error) bool) {
+		resp, err := c.send(ctx, request{
+			method: http.MethodGet, path: runPath(run, "logs"), run: run, live: follow, query: query,
+		})
+		if err != nil {
+			yield(proofbox.Output{}, err)
+			return
+		}
+		defer resp.Body.Close()
+		dec := json.NewDecoder(resp.Body)
+		for {
+			var out proofbox.Output
+			err := dec.Decode(&out)
+			if errors.Is(err, io.EOF) || !yield(out, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Stop ends a run and returns its record when it has been torn down.
+func (c *Client) Stop(ctx context.Context, run string) (proofbox.Run, error) {
+	return ask[proofbox.Run](ctx, c, request{
+		method: http.MethodPost, path: runPath(run, "stop"), run: run, live: true,
+	})
+}
+
+// Diff gives a run's changes.
+func (c *Client) Diff(ctx context.Context, run string, r proofbox.DiffRequest) (proofbox.Diff, error) {
+	return ask[proofbox.Diff](ctx, c, request{method: http.MethodPost, path: runPath(run, "diff"), body: r})
+}
+
+// Keep applies changes of a run to its original.
+func (c *Client) Keep(ctx context.Context, run string, r proofbox.KeepRequest) (proofbox.KeepReceipt, error) {
+	return ask[proofbox.KeepReceipt](ctx, c, request{method: http.MethodPost, path: runPath(run, "keep"), body: r})
+}
+
+// Discard throws a run's changes away.
+func (c *Client) Discard(ctx context.Context, run string) (proofbox.Run, error) {
+	return ask[proofbox.Run](ctx, c, request{method: http.MethodPost, path: runPath(run, "discard")})
+}
+
+// ReadFile reads a file of a running box, as the box's user sees it.
+func (c *Client) ReadFile(ctx context.Context, run, path string) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, request{
+		method: http.MethodGet, path: runPath(run, "files"), run: run, live: true,
+		query: url.Values{"path": {path}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// WriteFile writes a file of a running box, whole or not at all.
+func (c *Client) WriteFile(ctx context.Context, run, path string, mode fs.FileMode, r io.Reader) error {
+	_, err := ask[struct{}](ctx, c, request{
+		method: http.MethodPut, path: runPath(run, "files"), run: run, live: true, body: r,
+		query: url.Values{"path": {path}, "mode": {strconv.FormatUint(uint64(mode.Perm()), 8)}},
+	})
+	return err
+}
+
+// Log gives the last n events of the audit log, the oldest first; all where n
+// is 0.
+func (c *Client) Log(ctx context.Context, n int) ([]proofbox.LogEntry, error) {
+	return ask[[]proofbox.LogEntry](ctx, c, request{
+		method: http.MethodGet, path: "/v1/log", query: url.Values{"n": {strconv.Itoa(n)}},
+	})
+}
+
+// VerifyLog checks the whole audit log for altered bytes.
+func (c *Client) VerifyLog(ctx context.Context) (proofbox.LogReport, error) {
+	return ask[proofbox.LogReport](ctx, c, request{method: http.MethodGet, path: "/v1/log/verify"})
+}
+
+// Doctor starts a real box behind every wall and says what works.
+func (c *Client) Doctor(ctx context.Context, progress func(proofbox.Event)) (proofbox.Health, error) {
+	return steps[proofbox.Health](ctx, c, request{method: http.MethodGet, path: "/v1/doctor"}, progress)
+}
+
+// Setup finds what this host lacks and, with install, installs it.
+func (c *Client) Setup(ctx context.Context, install bool, progress func(proofbox.Event)) (proofbox.Setup, error) {
+	query := url.Values{}
+	if install {
+		query.Set("install", "1")
+	}
+	return steps[proofbox.Setup](ctx, c, request{method: http.MethodPost, path: "/v1/setup", query: query}, progress)
+}
+
+// steps reads an answer of [api.Step] lines.
+func steps[T any](ctx context.Context, c *Client, r request, progress func(proofbox.Event)) (T, error) {
+	var result T
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return result, err
+	}
+	defer resp.Body.Close()
+	dec := json.NewDecoder(resp.Body)
+	for {
+		var s api.Step
+		if err := dec.Decode(&s); err != nil {
+			return result, fmt.Errorf("reading proofbox's answer: %w", err)
+		}
+		switch {
+		case s.Problem != nil:
+			return result, s.Problem
+		case s.Result != nil:
+			return result, json.Unmarshal(s.Result, &result)
+		case s.Event != nil && progress != nil:
+			progress(*s.Event)
+		}
+	}
+}

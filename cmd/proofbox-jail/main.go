@@ -1,0 +1,150 @@
+// Command proofbox-jail is process 1 of a jail. It is started by package
+// internal/box/jail in fresh namespaces with the descriptors that package
+// names; it builds the jail's root as the plan says, moves into it, runs the
+// plan's program and reaps what is left over. It ends, and the kernel ends the
+// jail with it, when its parent does.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"proofbox/internal/box/jail"
+)
+
+// maxPlan bounds the plan, which the parent wrote.
+const maxPlan = 64 << 20
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == jail.AwaitMapping {
+		exitOn(awaitMapping())
+	}
+	exitOn(await(jail.Admitted))
+	go endWithParent()
+	exitOn(build())
+	exitOn(supervise())
+}
+
+// exitOn reports an error to the parent and ends the jail.
+func exitOn(err error) {
+	if err == nil {
+		return
+	}
+	if rerr := report(jail.Report{Error: err.Error()}, nil); rerr != nil {
+		fmt.Fprintln(os.Stderr, "proofbox-jail:", err, rerr)
+	}
+	os.Exit(1)
+}
+
+// awaitMapping waits until the parent has written the ID mappings and then
+// starts this program anew: the process had no mapped ID when it was started
+// and lost its capabilities then; ID 0 gets them back.
+func awaitMapping() error {
+	if err := await(jail.Mapped); err != nil {
+		return err
+	}
+	return fmt.Errorf("starting anew: %w", syscall.Exec("/proc/self/exe", os.Args[:1], nil))
+}
+
+// await waits for an order of the parent, which must be the given one. A parent
+// that has ended gives none.
+func await(order string) error {
+	buf := make([]byte, 64)
+	n, err := unix.Read(jail.ControlFD, buf)
+	if err != nil {
+		return fmt.Errorf("waiting to be %s: %w", order, err)
+	}
+	if string(buf[:n]) != order {
+		return fmt.Errorf("waiting to be %s: got the order %q", order, buf[:n])
+	}
+	return nil
+}
+
+// endWithParent ends the jail when the control socket closes. The parent sends
+// nothing after [jail.Admitted], so whatever else is read is an error too.
+func endWithParent() {
+	buf := make([]byte, 1)
+	for {
+		_, err := unix.Read(jail.ControlFD, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		os.Exit(0)
+	}
+}
+
+func build() error {
+	plan, err := readPlan()
+	if err != nil {
+		return err
+	}
+	if err := nameProcess(); err != nil {
+		return err
+	}
+	if err := noNewPrivileges(); err != nil {
+		return err
+	}
+	scratch, err := buildRoot(plan)
+	if err != nil {
+		return err
+	}
+	defer scratch.Close()
+	if err := startProgram(plan.Program); err != nil {
+		return err
+	}
+	return report(jail.Report{Built: true}, scratch)
+}
+
+func readPlan() (jail.Plan, error) {
+	var plan jail.Plan
+	f := os.NewFile(jail.PlanFD, "plan")
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxPlan))
+	if err != nil {
+		return plan, fmt.Errorf("reading the plan: %w", err)
+	}
+	if err := json.Unmarshal(data, &plan); err != nil {
+		return plan, fmt.Errorf("reading the plan: %w", err)
+	}
+	return plan, nil
+}
+
+// nameProcess gives this process its name in listings: it was started by a
+// descriptor, whose number is all that the kernel has for a name.
+func nameProcess() error {
+	if err := os.WriteFile("/proc/self/comm", []byte("proofbox-jail"), 0); err != nil {
+		return fmt.Errorf("naming the jail's process: %w", err)
+	}
+	return nil
+}
+
+// noNewPrivileges makes sure that no program in the jail gains anything from a
+// setuid bit or file capabilities, on every thread of this process.
+func noNewPrivileges() error {
+	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("setting no new privileges: %w", errno)
+	}
+	return nil
+}
+
+// report sends one message to the parent, with a file where there is one.
+func report(r jail.Report, f *os.File) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encoding a report: %w", err)
+	}
+	var rights []byte
+	if f != nil {
+		rights = unix.UnixRights(int(f.Fd()))
+	}
+	if err := unix.Sendmsg(jail.ControlFD, data, rights, nil, 0); err != nil {
+		return fmt.Errorf("sending a report: %w", err)
+	}
+	return nil
+}

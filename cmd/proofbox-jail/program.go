@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"proofbox/internal/box/jail"
+)
+
+// program is the process ID of the plan's program once it was started.
+var program int
+
+// startProgram starts the plan's program. Its standard output and error are
+// the jail's own, which are the parent's log.
+func startProgram(p jail.Program) error {
+	null, err := os.Open("/dev/null")
+	if err != nil {
+		return fmt.Errorf("opening the program's standard input: %w", err)
+	}
+	defer null.Close()
+	closeOnExec()
+	runtime.LockOSThread() // a child has the affinity of the thread that starts it
+	defer runtime.UnlockOSThread()
+	if err := confine(p.CPUs); err != nil {
+		return err
+	}
+	program, err = syscall.ForkExec(p.Path, p.Args, &syscall.ProcAttr{
+		Dir:   "/",
+		Env:   p.Env,
+		Files: []uintptr{null.Fd(), 1, 2},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return fmt.Errorf("starting %q: %w", p.Path, err)
+	}
+	return nil
+}
+
+// confine leaves this thread only the first processors of those it has.
+func confine(cpus int) error {
+	if cpus == 0 {
+		return nil
+	}
+	var may, keep unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &may); err != nil {
+		return fmt.Errorf("asking for the processors of the jail: %w", err)
+	}
+	for cpu := 0; keep.Count() < min(cpus, may.Count()); cpu++ {
+		if may.IsSet(cpu) {
+			keep.Set(cpu)
+		}
+	}
+	if err := unix.SchedSetaffinity(0, &keep); err != nil {
+		return fmt.Errorf("choosing the processors of the program: %w", err)
+	}
+	return nil
+}
+
+// closeOnExec keeps the descriptors that the jail was started with from the
+// program.
+func closeOnExec() {
+	// The kernel refuses this call only where it is older than Linux 5.9; the
+	// mount calls that built the root would have been refused there before.
+	_ = unix.CloseRange(jail.ControlFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+}
+
+// supervise reaps every process of the jail, reports how the program ended and
+// then stays, so that the parent decides when the jail ends.
+func supervise() error {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.ECHILD:
+			select {} // endWithParent ends the process
+		case err != nil:
+			return fmt.Errorf("reaping: %w", err)
+		case pid == program:
+			if err := report(jail.Report{Exited: true, Status: shellStatus(status)}, nil); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func shellStatus(s syscall.WaitStatus) int {
+	if s.Signaled() {
+		return 128 + int(s.Signal())
+	}
+	return s.ExitStatus()
+}

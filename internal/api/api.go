@@ -1,0 +1,200 @@
+// Package api serves proofbox over HTTP: the same verbs as the command line,
+// for the command line itself, for other processes on this host and, later,
+// for other hosts. Documents are those of package proofbox; an error is a
+// [proofbox.Problem].
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net/http"
+	"syscall"
+
+	"proofbox"
+)
+
+// Boxes runs commands in boxes.
+type Boxes interface {
+	// Plan says what a run would do, without doing it.
+	Plan(ctx context.Context, spec proofbox.Spec, command []string) (proofbox.Plan, error)
+	// Run runs a command in a new box until it has been torn down. The end of
+	// the context stops the run, unless it is detached.
+	Run(ctx context.Context, r proofbox.RunRequest, s Session) (proofbox.Run, error)
+	// Exec runs a further command in a box that this process supervises.
+	Exec(ctx context.Context, run string, r proofbox.ExecRequest, s Session) (proofbox.ExecResult, error)
+	// Stop ends a run and returns when it has been torn down.
+	Stop(ctx context.Context, run string) (proofbox.Run, error)
+}
+
+// Records tells what runs have done.
+type Records interface {
+	Runs(ctx context.Context) ([]proofbox.Run, error)
+	Show(ctx context.Context, run string) (proofbox.Run, error)
+	// Logs gives the output of a run; with follow it ends when the run does.
+	Logs(ctx context.Context, run string, follow bool) iter.Seq2[proofbox.Output, error]
+}
+
+// Files reads and writes files of a running box.
+type Files interface {
+	ReadFile(ctx context.Context, run, path string) (io.ReadCloser, error)
+	WriteFile(ctx context.Context, run, path string, mode fs.FileMode, r io.Reader) error
+}
+
+// Changes decides what becomes of a run's changes.
+type Changes interface {
+	Diff(ctx context.Context, run string, r proofbox.DiffRequest) (proofbox.Diff, error)
+	Keep(ctx context.Context, run string, r proofbox.KeepRequest) (proofbox.KeepReceipt, error)
+	Discard(ctx context.Context, run string) (proofbox.Run, error)
+}
+
+// Ledger is the audit log.
+type Ledger interface {
+	// Log gives the last n events, all where n is 0, the oldest first.
+	Log(ctx context.Context, n int) ([]proofbox.LogEntry, error)
+	VerifyLog(ctx context.Context) (proofbox.LogReport, error)
+}
+
+// Host looks after this machine.
+type Host interface {
+	Doctor(ctx context.Context, progress func(proofbox.Event)) (proofbox.Health, error)
+	// Setup finds what this host lacks and, where install is set, installs it.
+	Setup(ctx context.Context, install bool, progress func(proofbox.Event)) (proofbox.Setup, error)
+}
+
+// Service is all of it.
+type Service interface {
+	Boxes
+	Records
+	Files
+	Changes
+	Ledger
+	Host
+}
+
+// Session is the caller's end of a command. Its functions are never nil.
+type Session struct {
+	Stdin          io.Reader // nil for none
+	Stdout, Stderr io.Writer
+	// Event tells the caller what goes on.
+	Event func(proofbox.Event)
+	// Drive is called with the running command, for the caller's signals and
+	// the size of its terminal.
+	Drive func(Driver)
+}
+
+// Driver steers a running command.
+type Driver interface {
+	Signal(syscall.Signal) error
+	Resize(proofbox.TerminalSize) error
+}
+
+// maxRequest bounds the JSON of a request.
+const maxRequest = 8 << 20
+
+// Handler serves a service.
+func Handler(s Service) http.Handler {
+	h := handler{s}
+	mux := http.NewServeMux()
+	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"POST /v1/plan":               h.plan,
+		"POST /v1/runs":               h.run,
+		"GET /v1/runs":                h.runs,
+		"GET /v1/runs/{run}":          h.show,
+		"GET /v1/runs/{run}/logs":     h.logs,
+		"POST /v1/runs/{run}/exec":    h.exec,
+		"POST /v1/runs/{run}/stop":    h.stop,
+		"POST /v1/runs/{run}/diff":    h.diff,
+		"POST /v1/runs/{run}/keep":    h.keep,
+		"POST /v1/runs/{run}/discard": h.discard,
+		"GET /v1/runs/{run}/files":    h.readFile,
+		"PUT /v1/runs/{run}/files":    h.writeFile,
+		"GET /v1/log":                 h.log,
+		"GET /v1/log/verify":          h.verifyLog,
+		"GET /v1/doctor":              h.doctor,
+		"POST /v1/setup":              h.setup,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := handle(w, r); err != nil {
+				fail(w, err)
+			}
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, &proofbox.Problem{
+			Code:    proofbox.CodeNotFound,
+			Message: fmt.Sprintf("this version of proofbox has no %s %s", r.Method, r.URL.Path),
+		})
+	})
+	return mux
+}
+
+type handler struct{ service Service }
+
+// reply writes a document.
+func reply(w http.ResponseWriter, v any, err error) error {
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(v)
+}
+
+// read reads a request's document strictly.
+func read(r *http.Request, v any) error {
+	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxRequest))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return &proofbox.Problem{Code: proofbox.CodeInvalid, Message: fmt.Sprintf("reading the request: %v", err)}
+	}
+	return nil
+}
+
+// fail writes an error. Where an answer has begun already, the status cannot
+// be changed any more and the caller sees it break off.
+func fail(w http.ResponseWriter, err error) {
+	p := problem(err)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status(p.Code))
+	_ = json.NewEncoder(w).Encode(p) // the caller may have gone
+}
+
+// problem puts an error into the form of the API.
+func problem(err error) *proofbox.Problem {
+	if p, ok := errors.AsType[*proofbox.Problem](err); ok {
+		return p
+	}
+	p := &proofbox.Problem{Code: proofbox.CodeFailed, Message: err.Error()}
+	if refusal, ok := errors.AsType[*proofbox.Refusal](err); ok {
+		p.Code, p.Refusal = proofbox.CodeRefused, refusal
+	} else if _, ok := errors.AsType[interface {
+		error
+		NotFound() bool
+	}](err); ok || errors.Is(err, fs.ErrNotExist) {
+		p.Code = proofbox.CodeNotFound
+	} else if _, ok := errors.AsType[interface {
+		error
+		Conflict() bool
+	}](err); ok {
+		p.Code = proofbox.CodeConflict
+	}
+	return p
+}
+
+func status(code string) int {
+	switch code {
+	case proofbox.CodeRefused:
+		return http.StatusUnprocessableEntity
+	case proofbox.CodeNotFound:
+		return http.StatusNotFound
+	case proofbox.CodeConflict:
+		return http.StatusConflict
+	case proofbox.CodeInvalid:
+		return http.StatusBadRequest
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,107 @@
+package box
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"proofbox"
+	"proofbox/internal/box/jail"
+	"proofbox/internal/door"
+)
+
+// processes tells the box's processes from those that only serve it, by their
+// user namespace: what serves the box is in the jail's own.
+func (b *Box) processes(doorPID int) (s Started, servers []int, err error) {
+	jailSpace, err := userSpaceOf(b.jail.PID)
+	if err != nil {
+		return s, nil, err
+	}
+	family, err := jail.Descendants(b.jail.PID)
+	if err != nil {
+		return s, nil, err
+	}
+	s = Started{
+		Door: doorPID, Jail: b.jail.PID, Layout: b.config.layout(b.identity),
+		Owner: b.identity.HostBox(), Range: b.identity.UIDs,
+	}
+	servers = []int{b.jail.PID}
+	for _, pid := range family {
+		space, err := userSpaceOf(pid)
+		if err != nil {
+			return s, nil, err
+		}
+		if space == jailSpace {
+			servers = append(servers, pid)
+		} else {
+			s.Processes = append(s.Processes, pid)
+		}
+	}
+	return s, servers, nil
+}
+
+func userSpaceOf(pid int) (string, error) {
+	space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", pid))
+	if err != nil {
+		return "", fmt.Errorf("looking at the user namespace of process %d: %w", pid, err)
+	}
+	return space, nil
+}
+
+// restrict lets process 1 put itself and all that it will start under
+// Landlock, the second layer below the wall. It is process 1's own word that
+// it has worked, given before anything else has run in the box: it must have
+// been able to write the canary before and unable to after.
+func (b *Box) restrict(ctx context.Context) error {
+	applied, err := b.Door.Setup(ctx, door.Setup{Landlock: &door.LandlockRules{
+		Writable: []string{Workdir, "/tmp", HomePath, "/dev", "/proc"},
+		Canary:   CanaryPath,
+	}})
+	if err != nil {
+		return fmt.Errorf("restricting the box's process 1: %w", err)
+	}
+	b.Controls = append(b.Controls, landlockControl(b.config.Runtime.Wall(), applied))
+	return nil
+}
+
+func landlockControl(wall proofbox.Wall, a door.Applied) proofbox.Control {
+	c := proofbox.Control{Name: "landlock", Want: "nothing outside the copy, /tmp and the home folder is writable"}
+	switch {
+	case a.LandlockABI > 0:
+		c.Found, c.OK = fmt.Sprintf("ABI %d, tried on a file", a.LandlockABI), true
+	case wall == proofbox.Gvisor:
+		c.Want, c.Found, c.OK = "nothing: gVisor has no Landlock", "none", true
+	case hostLandlock() == 0:
+		c.Want, c.Found, c.OK = "nothing: this host's kernel has no Landlock", "none", true
+	default:
+		c.Found = fmt.Sprintf("none, although the kernel has ABI %d", hostLandlock())
+	}
+	return c
+}
+
+// hostLandlock asks the kernel for the version of its Landlock interface; 0
+// where it has none. See landlock_create_ruleset(2).
+func hostLandlock() int {
+	const createRulesetVersion = 1
+	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, createRulesetVersion)
+	if errno != 0 {
+		return 0
+	}
+	return int(version)
+}
+
+// diskControl reads back how much the scratch can hold.
+func diskControl(scratch *os.File, limit proofbox.Size) proofbox.Control {
+	c := proofbox.Control{Name: "scratch size", Want: "at most " + limit.String()}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(scratch.Fd()), &st); err != nil {
+		c.Found = err.Error()
+		return c
+	}
+	size := int64(st.Blocks) * st.Bsize
+	c.Found = fmt.Sprintf("%d bytes", size)
+	c.OK = size <= int64(limit)
+	return c
+}

@@ -1,0 +1,327 @@
+// Package box starts sandboxes on this host, holds them to their limits, and
+// takes down everything it made for them.
+//
+// A [Host] starts a [Box] behind a wall, which is a [Runtime], inside a jail
+// (package jail). The box then runs commands through its door until it is
+// taken down. What the box makes on the host is in its [Journal] before it
+// exists, so that [Reap] can finish the work of a supervisor that died.
+package box
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"proofbox"
+	"proofbox/internal/box/cgroup"
+	"proofbox/internal/box/jail"
+	"proofbox/internal/door"
+)
+
+// Host is what boxes on this machine are started with.
+type Host struct {
+	State string // proofbox's state folder
+	Jail  string // path of cmd/proofbox-jail
+	Init  string // path of cmd/proofbox-init, statically linked
+	// Cgroups is where limits are set; see [cgroup.Detect].
+	Cgroups *cgroup.Layout
+}
+
+// Config declares one box.
+type Config struct {
+	ID       string
+	Dir      string // the run's own directory, for what the box makes
+	Journal  *Journal
+	Runtime  Runtime
+	Hostname string
+	// Root holds what the image puts into the box's root: folders, links,
+	// files and read-only binds, with paths as the box sees them.
+	Root []jail.Step
+	// Workspace is nil where the box has none.
+	Workspace *Workspace
+	Limits    proofbox.Limits
+	Enforced  map[string]proofbox.Enforcement
+}
+
+// Workspace is the frozen original that the box gets a writable copy of.
+type Workspace struct {
+	Lower    string   // folder on the host
+	UID, GID int      // its owner
+	Hidden   []string // paths below it that do not exist in the box
+}
+
+// startTime bounds the time from the jail's start to the box's first word.
+const startLimit = 30 * time.Second
+
+// maxLog bounds what is kept of the runtime's own messages.
+const maxLog = 64 << 10
+
+// Box is a started box.
+type Box struct {
+	// Controls are the wall's protections as they were read back.
+	Controls []proofbox.Control
+	// Door is the way to the box's process 1.
+	Door *door.Door
+
+	config   Config
+	journal  *Journal
+	jail     *jail.Jail
+	group    *cgroup.Group
+	identity *jail.Identity
+	files    []*os.File // to close at the end
+	log      *boundedLog
+	meter    meter
+	watching context.CancelFunc
+	downOnce sync.Once
+	teardown []proofbox.HostObject
+
+	mu    sync.Mutex
+	cause *Cause // why the box was ended, guarded by mu
+}
+
+// Start starts a box. When it returns, every protection that the wall promises
+// was read back from outside and found in force; a missing one is an error. On
+// an error nothing of the box is left running, and the account of what was
+// taken down is in the error, as a [StartError].
+func (h *Host) Start(ctx context.Context, c Config) (*Box, error) {
+	b := &Box{config: c, journal: c.Journal, log: &boundedLog{left: maxLog}}
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit,
+		fmt.Errorf("the box did not answer within %v", startLimit))
+	defer cancel()
+	if err := b.start(ctx, h); err != nil {
+		err = b.explain(context.WithoutCancel(ctx), err)
+		account, closeErr := b.Close(context.WithoutCancel(ctx))
+		return nil, &StartError{Err: errors.Join(err, closeErr), Teardown: account}
+	}
+	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
+	b.watching = stop
+	go b.watch(watch)
+	return b, nil
+}
+
+// StartError is why a box could not be started.
+type StartError struct {
+	Err      error
+	Teardown []proofbox.HostObject
+}
+
+func (e *StartError) Error() string { return "starting the box: " + e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// explain adds what the runtime had to say to why the box did not start.
+func (b *Box) explain(ctx context.Context, err error) error {
+	if b.jail != nil {
+		b.jail.Kill()
+		select { // the log is complete when the jail is gone
+		case <-b.jail.Gone():
+		case <-ctx.Done():
+		}
+	}
+	if said := b.log.String(); said != "" {
+		err = fmt.Errorf("%w; the runtime said %q", err, said)
+	}
+	return err
+}
+
+func (b *Box) start(ctx context.Context, h *Host) error {
+	if err := b.reserve(h); err != nil {
+		return err
+	}
+	listener, err := listen(b.config.Dir, b.journal.Note)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if err := b.startJail(ctx, h, listener.path); err != nil {
+		return err
+	}
+	conn, pid, err := b.await(ctx, listener)
+	if err != nil {
+		return err
+	}
+	b.Door, err = door.Open(ctx, conn)
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	return b.confine(ctx, pid)
+}
+
+// reserve takes what the box needs of the host before anything runs.
+func (b *Box) reserve(h *Host) (err error) {
+	if os.Geteuid() == 0 {
+		b.identity, err = jail.RootIdentity(filepath.Join(h.State, "ids"))
+	} else {
+		b.identity, err = jail.UserIdentity()
+	}
+	if err != nil {
+		return err
+	}
+	b.group = h.Cgroups.New("proofbox-" + b.config.ID)
+	for _, dir := range b.group.Folders() {
+		if err := b.journal.Note(Object{Kind: Cgroup, Name: dir}); err != nil {
+			return err
+		}
+	}
+	return b.group.Make()
+}
+
+// startJail builds the jail and starts the wall's runtime in it.
+func (b *Box) startJail(ctx context.Context, h *Host, doorPath string) error {
+	plan := &blueprint{}
+	defer plan.close()
+	disk, err := b.disk(h)
+	if err != nil {
+		return err
+	}
+	plan.devices()
+	plan.scratch(disk, b.config, b.identity)
+	if err := plan.workspace(h, b.config.Workspace, b.identity); err != nil {
+		return err
+	}
+	if err := plan.root(h, b.config, doorPath); err != nil {
+		return err
+	}
+	steps, program, err := b.config.Runtime.Steps(b.config.layout(b.identity))
+	if err != nil {
+		return err
+	}
+	if err := plan.runtime(steps); err != nil {
+		return err
+	}
+	program.CPUs = b.affinity()
+	b.jail, err = jail.Start(ctx, jail.Config{
+		Binary: h.Jail, Identity: b.identity, Files: plan.files, Log: b.log,
+		Plan:    jail.Plan{Steps: plan.steps, Scratch: jailScratch, Program: program},
+		Started: b.admit,
+	})
+	return err
+}
+
+// disk gives the mount of the scratch disk, nil where the scratch is in memory.
+func (b *Box) disk(h *Host) (*os.File, error) {
+	if b.config.Enforced["disk"].By != byDisk {
+		return nil, nil
+	}
+	mount, device, err := h.scratchDisk(b.config, b.identity.UIDs[0].Outside, b.journal.Note)
+	if err != nil {
+		return nil, err
+	}
+	b.files = append(b.files, device)
+	return mount, nil
+}
+
+// affinity is how many processors a box gets where its share of their time
+// cannot be bounded.
+func (b *Box) affinity() int {
+	if b.config.Enforced["cpus"].By != byAffinity {
+		return 0
+	}
+	n := int(b.config.Limits.CPUs)
+	if float64(n) < b.config.Limits.CPUs {
+		n++
+	}
+	return n
+}
+
+// admit journals the jail's process and namespace and puts it into the box's
+// cgroup, before anything is built.
+func (b *Box) admit(pid int) error {
+	since, err := startTime(pid)
+	if err != nil {
+		return fmt.Errorf("looking at the jail's process: %w", err)
+	}
+	space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
+	if err != nil {
+		return fmt.Errorf("looking at the jail's PID namespace: %w", err)
+	}
+	for _, o := range []Object{
+		{Kind: Process, Name: strconv.Itoa(pid), Since: since},
+		{Kind: PIDSpace, Name: space},
+	} {
+		if err := b.journal.Note(o); err != nil {
+			return err
+		}
+	}
+	return b.group.Enter(pid)
+}
+
+// confine finishes the box before its first command: what only serves it
+// leaves its cgroup, the limits are set, process 1 restricts itself, and all of
+// it is read back.
+func (b *Box) confine(ctx context.Context, doorPID int) error {
+	started, servers, err := b.processes(doorPID)
+	if err != nil {
+		return err
+	}
+	for _, pid := range servers {
+		if err := b.group.Leave(pid); err != nil {
+			return err
+		}
+	}
+	if err := b.group.Limit(b.groupLimits()); err != nil {
+		return err
+	}
+	if err := b.restrict(ctx); err != nil {
+		return err
+	}
+	b.Controls = append(b.Controls, b.limitControls(started)...)
+	b.Controls = append(b.Controls, b.config.Runtime.Controls(started)...)
+	for _, c := range b.Controls {
+		if !c.OK {
+			return fmt.Errorf("the protection %q is not in force: want %s, found %s", c.Name, c.Want, c.Found)
+		}
+	}
+	return nil
+}
+
+// Scratch is what the box wrote. It can be read once the box is down, until
+// [Box.Close].
+func (b *Box) Scratch() *os.File { return b.jail.Scratch }
+
+// boundedLog keeps the beginning of what is written to it.
+type boundedLog struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	left int
+}
+
+func (l *boundedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := min(len(p), l.left)
+	l.buf.Write(p[:n])
+	l.left -= n
+	return len(p), nil
+}
+
+func (l *boundedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// runtime takes the runtime's own steps into the jail.
+func (b *blueprint) runtime(steps []jail.Step) error {
+	for _, s := range steps {
+		if s.Bind == nil {
+			b.steps = append(b.steps, s)
+			continue
+		}
+		bind := *s.Bind
+		bind.Source = ""
+		if err := b.source(s.Bind.Source, bind); err != nil {
+			return err
+		}
+	}
+	b.steps = slices.Clip(b.steps)
+	return nil
+}

@@ -1,0 +1,141 @@
+package box
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"proofbox"
+	"proofbox/internal/box/cgroup"
+)
+
+// Means by which a limit is enforced, as [proofbox.Enforcement.By] names them.
+const (
+	byDisk       = "file system (ext4)"
+	byTmpfs      = "file system (tmpfs)"
+	byRlimit     = "rlimit"
+	bySupervisor = "supervisor"
+	byAffinity   = "cpu affinity"
+)
+
+// initTasks is how many tasks a box may have beside those its limit speaks of:
+// the threads of process 1.
+const initTasks = 16
+
+// sentryTasks is how many tasks the kernel of a gVisor box takes on the host
+// before it runs anything.
+const sentryTasks = 128
+
+// Enforcements says by which means this host enforces each limit of a box
+// behind a wall. A limit whose means is empty cannot be enforced.
+func (h *Host) Enforcements(wall proofbox.Wall) map[string]proofbox.Enforcement {
+	return map[string]proofbox.Enforcement{
+		"memory": h.memory(),
+		"cpus":   h.cpus(),
+		"pids":   h.pids(wall),
+		"disk":   DiskEnforcement(),
+		"time":   {By: bySupervisor},
+		"output": {By: bySupervisor},
+	}
+}
+
+func (h *Host) memory() proofbox.Enforcement {
+	if h.Cgroups.Can(cgroup.Memory) {
+		return proofbox.Enforcement{By: h.Cgroups.Version}
+	}
+	return proofbox.Enforcement{By: bySupervisor, Weaker: fmt.Sprintf(
+		"%s, so the supervisor adds up the box's memory every %v and ends it when it is over", h.Cgroups.Why[cgroup.Memory], watchEvery)}
+}
+
+func (h *Host) cpus() proofbox.Enforcement {
+	if h.Cgroups.Can(cgroup.CPU) {
+		return proofbox.Enforcement{By: h.Cgroups.Version}
+	}
+	return proofbox.Enforcement{By: byAffinity, Weaker: fmt.Sprintf(
+		"%s, so the box gets whole processors instead of a share of their time", h.Cgroups.Why[cgroup.CPU])}
+}
+
+func (h *Host) pids(wall proofbox.Wall) proofbox.Enforcement {
+	by, weaker := h.Cgroups.Version, ""
+	if !h.Cgroups.Can(cgroup.Pids) {
+		by, weaker = byRlimit, h.Cgroups.Why[cgroup.Pids]+", so it is counted per user of the box"
+	}
+	switch {
+	case wall != proofbox.Gvisor:
+		return proofbox.Enforcement{By: by, Weaker: weaker}
+	case by == byRlimit:
+		return proofbox.Enforcement{By: bySupervisor, Weaker: fmt.Sprintf(
+			"%s, so the supervisor counts gVisor's tasks on the host every %v and ends the box when they are too many", h.Cgroups.Why[cgroup.Pids], watchEvery)}
+	default:
+		return proofbox.Enforcement{By: by, Weaker: fmt.Sprintf(
+			"gVisor's own tasks on the host are counted too; %d are allowed for", sentryTasks)}
+	}
+}
+
+// groupLimits are the limits of the box's cgroup.
+func (b *Box) groupLimits() cgroup.Limits {
+	return cgroup.Limits{
+		Memory: int64(b.config.Limits.Memory),
+		CPUs:   b.config.Limits.CPUs,
+		Pids:   b.taskLimit(),
+	}
+}
+
+// taskLimit is how many tasks the box may have on the host.
+func (b *Box) taskLimit() int {
+	if b.config.Runtime.Wall() == proofbox.Gvisor {
+		// A process of gVisor's guest takes up to two tasks: one of the
+		// sentry and one of the platform.
+		return 2*b.config.Limits.Pids + sentryTasks
+	}
+	return b.config.Limits.Pids + initTasks
+}
+
+// limitControls reads back what holds the box to its limits.
+func (b *Box) limitControls(s Started) []proofbox.Control {
+	var found []proofbox.Control
+	for _, a := range b.group.Applied(b.groupLimits()) {
+		found = append(found, proofbox.Control{Name: "cgroup " + a.File, Want: a.Want, Found: a.Found, OK: a.OK})
+	}
+	for _, pid := range s.Processes {
+		in, err := b.group.Holds(pid)
+		c := proofbox.Control{Name: "cgroup membership", Want: "every process of the box", Found: fmt.Sprintf("process %d is in the box's group", pid), OK: in}
+		if !in || err != nil {
+			c.Found = fmt.Sprintf("process %d is not in the box's group (%v)", pid, err)
+			c.OK = false
+		}
+		found = append(found, c)
+	}
+	return append(found, diskControl(b.jail.Scratch, b.config.Limits.Disk))
+}
+
+// memoryOf adds up what a process has in memory that is its own or shared
+// memory, in bytes; see proc_pid_status(5).
+func memoryOf(pid int) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0 // it has ended
+	}
+	var sum int64
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		if name != "RssAnon" && name != "RssShmem" {
+			continue
+		}
+		kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		if err == nil {
+			sum += kib << 10
+		}
+	}
+	return sum
+}
+
+// tasksOf counts a process's threads.
+func tasksOf(pid int) int {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return 0 // it has ended
+	}
+	return len(tasks)
+}

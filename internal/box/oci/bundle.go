@@ -1,0 +1,93 @@
+package oci
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"proofbox/internal/box"
+	"proofbox/internal/box/jail"
+	"proofbox/internal/box/seccomp"
+)
+
+// namespaces are those that the box has of its own, beside the jail's.
+var namespaces = []specs.LinuxNamespaceType{
+	specs.UserNamespace, specs.MountNamespace, specs.PIDNamespace, specs.NetworkNamespace,
+	specs.IPCNamespace, specs.UTSNamespace, specs.CgroupNamespace,
+}
+
+// masked are files of /proc that a box must not read, and tell of the host.
+var masked = []string{
+	"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore",
+	"/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/kpagecgroup", "/proc/kpagecount",
+	"/proc/kpageflags", "/proc/latency_stats", "/proc/modules", "/proc/partitions",
+	"/proc/sched_debug", "/proc/schedstat", "/proc/scsi", "/proc/slabinfo",
+	"/proc/timer_list", "/proc/timer_stats", "/proc/vmallocinfo", "/proc/zoneinfo",
+	"/proc/sysrq-trigger", "/proc/config.gz", "/proc/diskstats", "/proc/iomem", "/proc/ioports",
+	"/proc/mtrr", "/proc/swaps",
+}
+
+// readOnly are parts of /proc that a box may read only.
+var readOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"}
+
+// spec is the bundle's configuration.
+func (r *Runtime) spec(l box.Layout) *specs.Spec {
+	return &specs.Spec{
+		Version:  "1.0.2",
+		Hostname: l.Hostname,
+		Root:     &specs.Root{Path: l.Root, Readonly: true},
+		Process: &specs.Process{
+			User:            specs.User{UID: jail.BoxID, GID: jail.BoxID},
+			Args:            append([]string{box.InitPath}, box.InitArgs[1:]...),
+			Env:             l.Env,
+			Cwd:             "/",
+			Capabilities:    &specs.LinuxCapabilities{},
+			NoNewPrivileges: true,
+			Rlimits:         rlimits(l.Rlimits),
+		},
+		Mounts: mounts(l),
+		Linux: &specs.Linux{
+			Namespaces:    ownNamespaces(),
+			UIDMappings:   idMappings(l.Nested),
+			GIDMappings:   idMappings(l.Nested),
+			MaskedPaths:   masked,
+			ReadonlyPaths: readOnly,
+			Seccomp:       seccomp.Profile(),
+		},
+	}
+}
+
+func ownNamespaces() []specs.LinuxNamespace {
+	own := make([]specs.LinuxNamespace, len(namespaces))
+	for i, n := range namespaces {
+		own[i] = specs.LinuxNamespace{Type: n}
+	}
+	return own
+}
+
+func rlimits(limits map[string]uint64) []specs.POSIXRlimit {
+	var list []specs.POSIXRlimit
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		list = append(list, specs.POSIXRlimit{Type: name, Hard: limits[name], Soft: limits[name]})
+	}
+	return list
+}
+
+// mounts are those that the runtime makes; everything else that a box sees is
+// already in its root.
+func mounts(l box.Layout) []specs.Mount {
+	list := []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "noexec", "mode=755", "size=64k"}},
+		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}},
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=64m"}},
+	}
+	for _, m := range l.Writable {
+		list = append(list, specs.Mount{
+			Destination: m.Target, Type: "bind", Source: m.Source,
+			Options: []string{"rbind", "rw", "nosuid", "nodev"},
+		})
+	}
+	return list
+}

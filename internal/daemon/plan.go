@@ -1,0 +1,179 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"proofbox"
+	"proofbox/internal/box"
+	"proofbox/internal/box/jail"
+	"proofbox/internal/image"
+	"proofbox/internal/policy"
+	"proofbox/internal/workspace"
+)
+
+// noWorkspace is how a spec says that the box gets no workspace.
+const noWorkspace = "none"
+
+// prepared is a plan with what was found out to make it.
+type prepared struct {
+	plan    proofbox.Plan
+	runtime box.Runtime
+	image   *image.Image
+	expose  []image.Bind
+}
+
+// Plan works out what a run of a spec would do, and why, without doing it. It
+// answers a [proofbox.Refusal] where policy refuses.
+func (d *Daemon) Plan(ctx context.Context, spec proofbox.Spec, command []string) (proofbox.Plan, error) {
+	p, err := d.prepare(ctx, spec, command)
+	if err != nil {
+		return proofbox.Plan{}, err
+	}
+	if p.plan.Workspace == nil {
+		return p.plan, nil
+	}
+	freezing, err := workspace.Survey(ctx, d.freezeOptions(p.plan.Spec, ""))
+	if err != nil {
+		return proofbox.Plan{}, err
+	}
+	p.plan.Workspace = &freezing
+	return p.plan, nil
+}
+
+// prepare decides everything about a run that does not take long; the
+// workspace is named in the plan but not yet looked at.
+func (d *Daemon) prepare(ctx context.Context, spec proofbox.Spec, command []string) (*prepared, error) {
+	spec, err := complete(spec)
+	if err != nil {
+		return nil, err
+	}
+	terms, err := d.decide(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	spec.Limits = terms.Limits
+	p := &prepared{runtime: d.runtimes[terms.Wall]}
+	if p.image, err = image.Resolve(ctx, spec.Image, filepath.Join(d.store.home, "cache")); err != nil {
+		return nil, err
+	}
+	if p.expose, err = image.Expose(spec.Expose); err != nil {
+		return nil, err
+	}
+	user, err := jail.Describe()
+	if err != nil {
+		return nil, err
+	}
+	p.plan = proofbox.Plan{
+		Spec: spec, Terms: terms, Image: p.image.Name, Command: command, User: user,
+		Mounts: mounts(p, spec),
+	}
+	if spec.Workspace.Original != noWorkspace {
+		p.plan.Workspace = &proofbox.Freezing{Original: spec.Workspace.Original}
+	}
+	return p, nil
+}
+
+// decide asks policy, with what this host can do.
+func (d *Daemon) decide(ctx context.Context, spec proofbox.Spec) (proofbox.Terms, error) {
+	host := policy.Host{Walls: map[proofbox.Wall]policy.WallState{}, Root: os.Geteuid() == 0}
+	for _, wall := range proofbox.Walls {
+		host.Walls[wall] = d.wallState(ctx, wall)
+	}
+	return policy.Decide(spec, host)
+}
+
+// wallState says whether a wall can be built here and how it would hold its
+// limits.
+func (d *Daemon) wallState(ctx context.Context, wall proofbox.Wall) policy.WallState {
+	runtime, ok := d.runtimes[wall]
+	if !ok {
+		return policy.WallState{Why: "this build of proofbox does not have it yet"}
+	}
+	if err := runtime.Check(ctx); err != nil {
+		return policy.WallState{Why: err.Error()}
+	}
+	return policy.WallState{Available: true, Limits: d.host.Enforcements(wall)}
+}
+
+// complete fills in what a spec leaves open and makes its paths absolute.
+func complete(spec proofbox.Spec) (proofbox.Spec, error) {
+	if spec.Image == "" {
+		spec.Image = "host"
+	}
+	if spec.Workspace.Original == noWorkspace {
+		return spec, nil
+	}
+	original, err := filepath.Abs(spec.Workspace.Original)
+	if err != nil {
+		return spec, fmt.Errorf("finding the workspace: %w", err)
+	}
+	if original, err = filepath.EvalSymlinks(original); err != nil {
+		return spec, fmt.Errorf("finding the workspace: %w", err)
+	}
+	spec.Workspace.Original = original
+	return spec, nil
+}
+
+// mounts lists everything of the host that the box can see.
+func mounts(p *prepared, spec proofbox.Spec) []proofbox.Mount {
+	var list []proofbox.Mount
+	for _, b := range p.image.Binds {
+		list = append(list, proofbox.Mount{Source: b.Source, Target: b.Target, Why: "image"})
+	}
+	for _, b := range p.expose {
+		list = append(list, proofbox.Mount{Source: b.Source, Target: b.Target, Why: "exposed"})
+	}
+	if spec.Workspace.Original != noWorkspace {
+		list = append(list, proofbox.Mount{
+			Source: spec.Workspace.Original, Target: box.Workdir, Writable: true, Why: "workspace copy",
+		})
+	}
+	return list
+}
+
+func (d *Daemon) freezeOptions(spec proofbox.Spec, dir string) workspace.Options {
+	return workspace.Options{
+		Original: spec.Workspace.Original, Hide: spec.Workspace.Hide, Dir: dir,
+		Reserved: []string{d.store.home},
+	}
+}
+
+// rootSteps gives what the image and the exposed folders put into the box.
+func (p *prepared) rootSteps() []jail.Step {
+	var steps []jail.Step
+	for _, d := range p.image.Dirs {
+		steps = append(steps, jail.Step{Dir: &jail.Dir{Path: d.Path, Mode: d.Mode}})
+	}
+	for _, b := range slices.Concat(p.image.Binds, p.expose) {
+		steps = append(steps, jail.Step{Bind: &jail.Bind{Source: b.Source, Target: b.Target, Folder: b.Folder}})
+	}
+	for _, l := range p.image.Links {
+		steps = append(steps, jail.Step{Link: &jail.Link{Path: l.Path, Target: l.Target}})
+	}
+	for _, f := range p.image.Files {
+		steps = append(steps, jail.Step{File: &jail.File{Path: f.Path, Mode: f.Mode, Data: f.Data}})
+	}
+	return steps
+}
+
+// environment is what the command starts with: what every box has, then the
+// image's, then the spec's.
+func (p *prepared) environment(id string) []string {
+	env := map[string]string{
+		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME": box.HomePath, "USER": "box", "LOGNAME": "box", "SHELL": "/bin/sh",
+		"LANG": "C.UTF-8", "container": "proofbox", "PROOFBOX_RUN": id,
+	}
+	maps.Copy(env, p.image.Env)
+	maps.Copy(env, p.plan.Spec.Env)
+	list := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, name+"="+env[name])
+	}
+	return list
+}

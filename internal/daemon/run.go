@@ -1,0 +1,204 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"proofbox"
+	"proofbox/internal/api"
+	"proofbox/internal/box"
+	"proofbox/internal/door"
+	"proofbox/internal/workspace"
+)
+
+// session is a run that this process supervises.
+type session struct {
+	daemon *Daemon
+	run    *proofbox.Run
+	lock   *os.File
+	done   chan struct{} // closed when the run has been torn down
+
+	prepared *prepared
+	journal  *box.Journal
+	base     *workspace.Base // nil without a workspace
+	box      *box.Box
+	output   *output
+	control  *control
+	cancel   context.CancelCauseFunc
+}
+
+// errStopped is why the context of a run ends when it was stopped before its
+// box had started.
+var errStopped = errors.New("stopped")
+
+// Run runs a command in a new box and returns when the run has been torn down.
+// The context's end stops the run. An error means that there was no run or that
+// proofbox could not do its work; how the command ended is in the record.
+func (d *Daemon) Run(ctx context.Context, req proofbox.RunRequest, io api.Session) (proofbox.Run, error) {
+	s, err := d.begin(ctx, req)
+	if err != nil {
+		return proofbox.Run{}, err
+	}
+	io.Started(s.run.ID)
+	err = s.supervise(ctx, req, io)
+	return *s.run, err
+}
+
+// begin decides about a run and gives it an ID, a directory and a record.
+func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest) (*session, error) {
+	if len(req.Command) == 0 {
+		return nil, errors.New("there is no command to run; put it after --")
+	}
+	p, err := d.prepare(ctx, req.Spec, req.Command)
+	if refusal, ok := errors.AsType[*proofbox.Refusal](err); ok {
+		return nil, errors.Join(err, d.note(ctx, "refused", "", refusal))
+	}
+	if err != nil {
+		return nil, err
+	}
+	id, lock, err := d.store.create()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{
+		daemon: d, lock: lock, prepared: p, done: make(chan struct{}),
+		run: newRun(id, p),
+	}
+	d.enlist(s)
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.finish(ctx))
+	}
+	return s, nil
+}
+
+func newRun(id string, p *prepared) *proofbox.Run {
+	return &proofbox.Run{
+		ID: id, Name: p.plan.Spec.Name, State: proofbox.Created, Command: p.plan.Command,
+		Created: time.Now().UTC(), Wall: p.plan.Terms.Wall, Accelerator: p.plan.Terms.Accelerator,
+		Plan: p.plan, ExitCode: proofbox.ExitFailed,
+		Controls: []proofbox.Control{}, Contents: []proofbox.Seen{}, Egress: []proofbox.Call{},
+		Intents: []proofbox.Intent{}, Spend: proofbox.Spend{USD: "0"},
+	}
+}
+
+// open writes the run's first record and opens its journal, output and control
+// socket.
+func (s *session) open(ctx context.Context) (err error) {
+	dir := s.daemon.store.dir(s.run.ID)
+	if err := s.daemon.store.save(s.run); err != nil {
+		return err
+	}
+	if s.journal, err = box.NewJournal(dir); err != nil {
+		return err
+	}
+	if s.output, err = newOutput(filepath.Join(dir, outputFile)); err != nil {
+		return err
+	}
+	if s.control, err = s.daemon.serveControl(dir, s.journal); err != nil {
+		return err
+	}
+	return s.daemon.note(ctx, "decision", s.run.ID, s.run.Plan.Terms)
+}
+
+// supervise takes the run from its decided plan to its teardown.
+func (s *session) supervise(ctx context.Context, req proofbox.RunRequest, io api.Session) error {
+	ctx, s.cancel = context.WithCancelCause(ctx)
+	defer s.cancel(nil)
+	err := s.start(ctx, io)
+	if err == nil {
+		s.execute(ctx, req, io)
+	}
+	after := context.WithoutCancel(ctx)
+	if err != nil {
+		s.run.Ended = "proofbox could not start the box"
+		if errors.Is(context.Cause(ctx), errStopped) {
+			s.run.Ended, s.run.ExitCode, err = "stopped", proofbox.ExitKilled, nil
+		}
+	}
+	return errors.Join(err, s.finish(after))
+}
+
+// start freezes the workspace and starts the box.
+func (s *session) start(ctx context.Context, io api.Session) error {
+	io.Progress("freezing the workspace")
+	if err := s.freeze(ctx); err != nil {
+		return err
+	}
+	io.Progress(fmt.Sprintf("starting the %s box", s.run.Wall))
+	terms := s.run.Plan.Terms
+	config := box.Config{
+		ID: s.run.ID, Dir: s.daemon.store.dir(s.run.ID), Journal: s.journal,
+		Runtime: s.prepared.runtime, Hostname: "box", Root: s.prepared.rootSteps(),
+		Limits: terms.Limits, Enforced: terms.Enforced,
+	}
+	if s.base != nil {
+		config.Workspace = &box.Workspace{
+			Lower: s.base.Lower, UID: s.base.UID, GID: s.base.GID, Hidden: s.base.Hidden,
+		}
+	}
+	var err error
+	s.box, err = s.daemon.host.Start(ctx, config)
+	if failed, ok := errors.AsType[*box.StartError](err); ok {
+		s.account(failed.Teardown)
+	}
+	return err
+}
+
+func (s *session) freeze(ctx context.Context) (err error) {
+	if s.run.Plan.Workspace == nil {
+		return nil
+	}
+	dir := filepath.Join(s.daemon.store.dir(s.run.ID), baseDir)
+	if err := s.journal.Note(box.Object{Kind: box.Folder, Name: dir}); err != nil {
+		return err
+	}
+	s.base, err = workspace.Freeze(ctx, s.daemon.freezeOptions(s.run.Plan.Spec, dir))
+	if err != nil {
+		return err
+	}
+	s.run.Plan.Workspace = &s.base.Freezing
+	return nil
+}
+
+// execute runs the command and fills in how it ended.
+func (s *session) execute(ctx context.Context, req proofbox.RunRequest, io api.Session) {
+	s.run.State, s.run.Started, s.run.Controls = proofbox.Running, time.Now().UTC(), s.box.Controls
+	// The record and the log are for others to see while the run goes on; that
+	// they cannot be written must not stop it silently, so it is a warning.
+	if err := errors.Join(s.daemon.store.save(s.run), s.daemon.note(ctx, "start", s.run.ID, s.run.Command)); err != nil {
+		s.warn(err)
+	}
+	io.Progress("")
+	command := door.Command{
+		Args: req.Command, Env: s.prepared.environment(s.run.ID), Dir: box.Workdir,
+		TTY: req.TTY, Stdin: io.Stdin != nil,
+	}
+	if req.TTY != nil && req.Term != "" {
+		command.Env = append(command.Env, "TERM="+req.Term)
+	}
+	outcome := s.box.Run(ctx, command, box.Stdio{
+		Stdin:  io.Stdin,
+		Stdout: s.output.tee("stdout", io.Stdout),
+		Stderr: s.output.tee("stderr", io.Stderr),
+	}, io.Drive)
+	s.run.Ended, s.run.ExitCode, s.run.Usage = outcome.Ended, outcome.ExitCode, outcome.Usage
+	s.run.Warnings = append(s.run.Warnings, outcome.Warnings...)
+}
+
+func (s *session) warn(err error) {
+	s.run.Warnings = append(s.run.Warnings, err.Error())
+}
+
+// stop ends the run from outside.
+func (s *session) stop(c box.Cause) {
+	if s.box != nil {
+		s.box.End(c)
+	}
+	if s.cancel != nil {
+		s.cancel(errStopped)
+	}
+}

@@ -1,0 +1,234 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"proofbox"
+)
+
+// store keeps runs below a state folder:
+//
+//	runs/ID/          one run's directory, see docs/formats/run.md
+//	live/ID           is there while the run may have left something on the
+//	                  host; locked by its supervisor as long as that is alive
+//
+// Several proofbox processes may use it at once.
+type store struct{ home string }
+
+// Names of files in a run's directory.
+const (
+	recordFile   = "run.json"
+	outputFile   = "output.jsonl"
+	teardownFile = "teardown.dsse.json"
+	keepFile     = "keep.dsse.json"
+	controlFile  = "control.sock"
+	changesDir   = "changes"
+	baseDir      = "base"
+)
+
+func (s store) dir(id string) string  { return filepath.Join(s.home, "runs", id) }
+func (s store) live(id string) string { return filepath.Join(s.home, "live", id) }
+
+// idLetters spell run IDs: no vowels, so that no words appear, and nothing
+// that looks like something else.
+const idLetters = "23456789bcdfghjkmnpqrstvwxyz"
+
+func newID() string {
+	var b [9]byte
+	rand.Read(b[:])
+	for i := range b {
+		b[i] = idLetters[int(b[i])%len(idLetters)]
+	}
+	return string(b[:])
+}
+
+// create makes a new run's directory and marks the run as live. The returned
+// lock is held until it is closed; the kernel drops it with this process.
+func (s store) create() (id string, lock *os.File, err error) {
+	for _, dir := range []string{"runs", "live"} {
+		if err := os.MkdirAll(filepath.Join(s.home, dir), 0o700); err != nil {
+			return "", nil, fmt.Errorf("making the state folder: %w", err)
+		}
+	}
+	for {
+		id = newID()
+		err := os.Mkdir(s.dir(id), 0o700)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", nil, fmt.Errorf("making the run's directory: %w", err)
+		}
+		lock, err := s.lock(id)
+		return id, lock, err
+	}
+}
+
+// lock takes a run's live mark, which is made where it is missing. It answers
+// EWOULDBLOCK where another process supervises the run.
+func (s store) lock(id string) (*os.File, error) {
+	f, err := os.OpenFile(s.live(id), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("marking the run %q as live: %w", id, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking the run %q: %w", id, err), f.Close())
+	}
+	return f, nil
+}
+
+// settle removes the live mark: nothing of the run is left on the host.
+func (s store) settle(id string) error {
+	if err := os.Remove(s.live(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("settling the run %q: %w", id, err)
+	}
+	return nil
+}
+
+// liveIDs lists the runs that are marked as live.
+func (s store) liveIDs() ([]string, error) { return names(filepath.Join(s.home, "live")) }
+
+func (s store) ids() ([]string, error) { return names(filepath.Join(s.home, "runs")) }
+
+func names(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing runs: %w", err)
+	}
+	list := make([]string, len(entries))
+	for i, e := range entries {
+		list[i] = e.Name()
+	}
+	return list, nil
+}
+
+// save writes a run's record so that a reader sees the old one or the new one.
+func (s store) save(run *proofbox.Run) error {
+	return writeJSON(filepath.Join(s.dir(run.ID), recordFile), run)
+}
+
+func writeJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding %q: %w", filepath.Base(path), err)
+	}
+	return writeFile(path, append(data, '\n'))
+}
+
+func writeFile(path string, data []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("writing %q: %w", filepath.Base(path), err)
+	}
+	_, err = temp.Write(data)
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing %q: %w", filepath.Base(path), err), os.Remove(temp.Name()))
+	}
+	return nil
+}
+
+// load reads a run's record.
+func (s store) load(id string) (*proofbox.Run, error) {
+	data, err := os.ReadFile(filepath.Join(s.dir(id), recordFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the run %q: %w", id, err)
+	}
+	var run proofbox.Run
+	if err := json.Unmarshal(data, &run); err != nil {
+		return nil, fmt.Errorf("reading the run %q: %w", id, err)
+	}
+	return &run, nil
+}
+
+// all reads every run, the newest first. A run whose record is not written yet
+// is left out.
+func (s store) all() ([]proofbox.Run, error) {
+	ids, err := s.ids()
+	if err != nil {
+		return nil, err
+	}
+	var runs []proofbox.Run
+	for _, id := range ids {
+		run, err := s.load(id)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, *run)
+	}
+	slices.SortFunc(runs, func(a, b proofbox.Run) int { return b.Created.Compare(a.Created) })
+	return runs, nil
+}
+
+// resolve finds the run that a person means: an ID, the beginning of one, or
+// "last".
+func (s store) resolve(name string) (string, error) {
+	if name == "last" {
+		return s.last()
+	}
+	ids, err := s.ids()
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, id := range ids {
+		if id == name {
+			return id, nil
+		}
+		if name != "" && strings.HasPrefix(id, name) {
+			found = append(found, id)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", &UnknownRunError{Name: name}
+	default:
+		return "", &UnknownRunError{Name: name, Several: found}
+	}
+}
+
+func (s store) last() (string, error) {
+	runs, err := s.all()
+	if err != nil {
+		return "", err
+	}
+	if len(runs) == 0 {
+		return "", &UnknownRunError{Name: "last"}
+	}
+	return runs[0].ID, nil
+}
+
+// UnknownRunError says that a name does not mean one run.
+type UnknownRunError struct {
+	Name    string
+	Several []string // what it could mean
+}
+
+func (e *UnknownRunError) Error() string {
+	if len(e.Several) > 0 {
+		return fmt.Sprintf("run %q could be any of %s; give more of the ID", e.Name, strings.Join(e.Several, ", "))
+	}
+	return fmt.Sprintf("there is no run %q; `proofbox runs` lists them", e.Name)
+}
+
+// NotFound marks the error for the API.
+func (e *UnknownRunError) NotFound() bool { return true }

@@ -1,0 +1,120 @@
+// Package policy decides what a box may do: the risk and what the host can do
+// go in, terms come out, each decision with the rule that caused it. It never
+// lowers what the risk demands; where the host cannot give it, it refuses and
+// names the repair.
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"proofbox"
+)
+
+// Host is what a host can do.
+type Host struct {
+	Walls map[proofbox.Wall]WallState
+	// Root says that proofbox was started by root.
+	Root bool
+}
+
+// WallState says whether a host has a wall.
+type WallState struct {
+	Available bool
+	// Why says what is missing where it is not available.
+	Why string
+	// Accelerator is how a microVM would run: "kvm" or "tcg".
+	Accelerator string
+	// Limits says by which means each limit would be enforced, by the limit's
+	// name. An empty means says that it cannot be.
+	Limits map[string]proofbox.Enforcement
+}
+
+// decision collects terms while they are made.
+type decision struct {
+	spec  proofbox.Spec
+	host  Host
+	terms proofbox.Terms
+}
+
+// Decide gives the terms of a box, or a [*proofbox.Refusal].
+func Decide(spec proofbox.Spec, host Host) (proofbox.Terms, error) {
+	if spec.Risk.Code == "" {
+		spec.Risk.Code = proofbox.Agent
+	}
+	d := &decision{spec: spec, host: host}
+	for _, step := range []func() *proofbox.Refusal{
+		d.contents, d.openings, d.wall, d.limits, d.enforcement,
+	} {
+		if refusal := step(); refusal != nil {
+			return proofbox.Terms{}, refusal
+		}
+	}
+	return d.terms, nil
+}
+
+func (d *decision) because(rule, decided, reason string, args ...any) {
+	d.terms.Reasons = append(d.terms.Reasons, proofbox.Reason{
+		Rule: rule, Decision: decided, Because: fmt.Sprintf(reason, args...),
+	})
+}
+
+func refuse(rule, repair, reason string, args ...any) *proofbox.Refusal {
+	return &proofbox.Refusal{Rule: rule, Reason: fmt.Sprintf(reason, args...), Repair: repair}
+}
+
+// contents settles the data class. Data that nobody declared is real.
+func (d *decision) contents() *proofbox.Refusal {
+	highest := proofbox.None
+	for _, c := range d.spec.Contents {
+		class := c.Class
+		if class == "" {
+			class = proofbox.Real
+		}
+		if rank(class) > rank(highest) {
+			highest = class
+		}
+	}
+	declared := d.spec.Risk.Data
+	if declared == "" {
+		declared = highest
+	}
+	if rank(declared) < rank(highest) {
+		return refuse("data-not-below-contents", fmt.Sprintf("declare risk.data %s, or take the data out", highest),
+			"risk.data is %s, but the contents hold %s data", declared, highest)
+	}
+	if declared == proofbox.Real {
+		return refuse("real-data-needs-grant", "declare the data's class if it is not real; grants for real data are not in this version of proofbox",
+			"real data, and data that nobody declared counts as real, needs a grant with a person, a reason and an end date")
+	}
+	if len(d.spec.Contents) > 0 {
+		return refuse("contents-need-verification", "put the data into the workspace for now, or wait for sealed contents",
+			"this version of proofbox cannot yet verify that declared contents are what they claim to be, and does not mount what it cannot verify")
+	}
+	d.because("data-class", "data "+string(declared), "the contents hold nothing more sensitive")
+	return nil
+}
+
+func rank(c proofbox.Class) int { return slices.Index(proofbox.Classes, c) }
+
+// openings refuses whatever this version could only pretend to give.
+func (d *decision) openings() *proofbox.Refusal {
+	const repair = "take it out of the spec; the box has no network and loses nothing by it"
+	s := d.spec
+	switch {
+	case len(s.Egress.Allow) > 0:
+		return refuse("egress-needs-gateway", repair, "this version of proofbox has no gateway that could allow connections to %s", strings.Join(s.Egress.Allow, ", "))
+	case len(s.Tools) > 0:
+		return refuse("tools-need-gateway", repair, "this version of proofbox has no stand-in for %q", s.Tools[0].Mock)
+	case len(s.Models) > 0:
+		return refuse("models-need-gateway", repair, "this version of proofbox cannot give a box the model %q", s.Models[0].Name)
+	case s.Budget != nil:
+		return refuse("budget-needs-gateway", repair, "this version of proofbox has no models to spend a budget of %s USD on", s.Budget.USD)
+	}
+	d.because("egress-default-deny", "no network", "nothing is allowed by name, so the box has loopback only")
+	if len(s.Risk.Actions) > 0 {
+		d.because("actions-cannot-leave", "actions are contained", "%s: without a network nothing of it can reach the world", strings.Join(s.Risk.Actions, ", "))
+	}
+	return nil
+}

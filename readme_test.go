@@ -1,0 +1,100 @@
+package proofbox_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// documents are those whose commands a reader will type.
+var documents = []string{"README.md", "ARCHITECTURE.md", "SECURITY.md"}
+
+// commands gives the lines of a document's fenced sh blocks, without comments.
+func commands(t *testing.T, document string) []string {
+	t.Helper()
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		for line := range strings.Lines(block[1]) {
+			line, _, _ = strings.Cut(line, "#")
+			if line = strings.TrimSpace(line); line != "" {
+				list = append(list, line)
+			}
+		}
+	}
+	return list
+}
+
+// TestReadmeTargets: every make target that a document names is there.
+func TestReadmeTargets(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, d := range documents {
+		for _, c := range commands(t, d) {
+			words := strings.Fields(c)
+			if words[0] != "make" {
+				continue
+			}
+			for _, target := range words[1:] {
+				named[target] = true
+				if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(target) + `:.*## `).Match(makefile) {
+					t.Errorf("%s names `make %s`, which the Makefile does not explain", d, target)
+				}
+			}
+		}
+	}
+	if !named["demo"] || !named["test"] {
+		t.Errorf("README.md does not name `make demo` and `make test`: %v", named)
+	}
+}
+
+// TestReadmeCommands: every proofbox command that a document shows is there,
+// with the flags that it is shown with.
+func TestReadmeCommands(t *testing.T) {
+	t.Parallel()
+	binary := filepath.Join(t.TempDir(), "proofbox")
+	if out, err := exec.Command("go", "build", "-o", binary, "./cmd/proofbox").CombinedOutput(); err != nil {
+		t.Fatalf("building proofbox: %v\n%s", err, out)
+	}
+	shown := 0
+	for _, d := range documents {
+		for _, c := range commands(t, d) {
+			words := strings.Fields(c)
+			if words[0] != "proofbox" && words[0] != "bin/proofbox" {
+				continue
+			}
+			shown++
+			if end := slices.Index(words, "--"); end >= 0 {
+				words = words[:end]
+			}
+			verbs := words[1:]
+			if end := slices.IndexFunc(verbs, func(w string) bool { return strings.HasPrefix(w, "-") || strings.ToUpper(w) == w }); end >= 0 {
+				verbs = verbs[:end]
+			}
+			help, err := exec.Command(binary, append(slices.Clone(verbs), "--help")...).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s shows %q, but proofbox says: %v\n%s", d, c, err, help)
+			}
+			for _, w := range words {
+				flag, _, _ := strings.Cut(w, "=")
+				if strings.HasPrefix(flag, "-") && !regexp.MustCompile(`(?m)(^|[\s,])`+regexp.QuoteMeta(flag)+`\b`).Match(help) {
+					t.Errorf("%s shows %q, but the command has no flag %s", d, c, flag)
+				}
+			}
+		}
+	}
+	if shown == 0 {
+		t.Error("no document shows a proofbox command")
+	}
+}

@@ -1,0 +1,139 @@
+package proofbox
+
+import "time"
+
+// State is where a run is in its life: created, running, ended, in that
+// order. A run in state ended has been torn down.
+type State string
+
+const (
+	Created State = "created"
+	Running State = "running"
+	Ended   State = "ended"
+)
+
+// Exit statuses of a run beside the command's own, as timeout(1) and shells
+// use them.
+const (
+	ExitTimeLimit = 124 // the time limit ended the command
+	ExitFailed    = 125 // proofbox itself could not do its work
+	ExitRefused   = 126 // policy, contents or a missing certificate refused the run
+	ExitNoCommand = 127 // the command is not in the image
+	ExitKilled    = 137 // the memory limit or a kill ended the command
+)
+
+// Run is the record of one execution in a box.
+type Run struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name,omitempty"`
+	State   State     `json:"state"`
+	Command []string  `json:"command"`
+	Created time.Time `json:"created"`
+	Started time.Time `json:"started,omitzero"`
+	Finish  time.Time `json:"finished,omitzero"`
+
+	// Ended says in words what ended the run: "exit status 0", "memory limit
+	// 512MiB", "stopped". Empty while it runs.
+	Ended string `json:"ended,omitempty"`
+	// ExitCode is what `proofbox run` exits with.
+	ExitCode int `json:"exit_code"`
+
+	Wall        Wall   `json:"wall"`
+	Accelerator string `json:"accelerator,omitempty"`
+	Plan        Plan   `json:"plan"`
+	// Controls are the applied controls, as read back from outside the box
+	// before the command started.
+	Controls []Control `json:"controls"`
+	// Usage is what the run used, where the host could tell.
+	Usage Usage `json:"usage"`
+	// Warnings are what happened beside the plan: a limit that was touched,
+	// an original that moved on while the box ran.
+	Warnings []string `json:"warnings,omitempty"`
+
+	Contents []Seen   `json:"contents"`
+	Egress   []Call   `json:"egress"`
+	Intents  []Intent `json:"intents"`
+	Spend    Spend    `json:"spend"`
+
+	Changes  Tally     `json:"changes"`
+	Decision Decision  `json:"decision,omitempty"`
+	Teardown *Teardown `json:"teardown,omitempty"`
+}
+
+// Control is one protection and whether it was found in force.
+type Control struct {
+	Name  string `json:"name"`  // "seccomp", "no new privileges", "user namespace" …
+	Want  string `json:"want"`  // what the terms ask for
+	Found string `json:"found"` // what the host says
+	OK    bool   `json:"ok"`
+}
+
+// Usage is what a run used.
+type Usage struct {
+	Wall       Duration `json:"wall,omitzero"` // wall clock of the command
+	CPU        Duration `json:"cpu,omitzero"`
+	PeakMemory Size     `json:"peak_memory,omitzero"`
+	Output     Size     `json:"output,omitzero"`
+}
+
+// Seen is one piece of declared data that was readable in the box.
+type Seen struct {
+	Path  string `json:"path"`
+	At    string `json:"at"`
+	Class Class  `json:"class"`
+}
+
+// Call is one connection that a box asked for.
+type Call struct {
+	Time    time.Time `json:"time"`
+	Host    string    `json:"host"`
+	Verdict string    `json:"verdict"` // "denied" …
+}
+
+// Intent is something a run meant to do in the world.
+type Intent struct {
+	Time time.Time `json:"time"`
+	Kind string    `json:"kind"`
+}
+
+// Spend is what a run has cost, in decimal text.
+type Spend struct {
+	USD string `json:"usd"`
+}
+
+// Tally counts changes by kind.
+type Tally struct {
+	Added    int `json:"added"`
+	Modified int `json:"modified"`
+	Deleted  int `json:"deleted"`
+}
+
+// Decision is what became of a run's changes: empty while nobody decided.
+type Decision string
+
+const (
+	Kept      Decision = "kept"      // everything was kept
+	PartKept  Decision = "part kept" // some paths were kept, the others are still there
+	Discarded Decision = "discarded"
+)
+
+// Teardown is the account of the host objects that a run made. It is signed
+// as an in-toto statement and kept beside the run.
+type Teardown struct {
+	Run     string       `json:"run"`
+	Clean   bool         `json:"clean"` // every object was verified gone
+	Time    time.Time    `json:"time"`
+	Objects []HostObject `json:"objects"`
+	// By says who tore down: "supervisor", or "reaper" where the supervisor
+	// had died before it could.
+	By string `json:"by"`
+}
+
+// HostObject is something proofbox made on the host for a run.
+type HostObject struct {
+	Kind string `json:"kind"` // "process", "cgroup", "directory", "socket", "loop device", "mount namespace" …
+	Name string `json:"name"`
+	Gone bool   `json:"gone"`
+	// Found says how the absence was verified, or what stands in its way.
+	Found string `json:"found,omitempty"`
+}

@@ -1,0 +1,118 @@
+package proofbox
+
+import "time"
+
+// Spec declares a box, as a box file or the flags of a command do. It is a
+// wish: policy turns it into [Terms] or refuses it.
+type Spec struct {
+	// Version of the box file; 1, or 0 where the spec came from flags alone.
+	Version int    `json:"version,omitempty" yaml:"version"`
+	Name    string `json:"name,omitempty" yaml:"name"`
+	Risk    Risk   `json:"risk" yaml:"risk"`
+	// Wall asks for a wall; empty or "auto" leaves it to policy.
+	Wall Wall `json:"wall,omitempty" yaml:"wall"`
+	// Accept lowers what policy demands, with a reason that is recorded.
+	Accept *Acceptance `json:"accept,omitempty" yaml:"accept"`
+	// Image is what the box boots from: "host" (the default), "dir:PATH",
+	// "oci:PATH[:TAG]".
+	Image string `json:"image,omitempty" yaml:"image"`
+	// Expose lists host folders or files that are readable in the box at the
+	// same path.
+	Expose    []string  `json:"expose,omitempty" yaml:"expose"`
+	Workspace Workspace `json:"workspace" yaml:"workspace"`
+	Contents  []Content `json:"contents,omitempty" yaml:"contents"`
+	Egress    Egress    `json:"egress" yaml:"egress"`
+	Tools     []Tool    `json:"tools,omitempty" yaml:"tools"`
+	Models    []Model   `json:"models,omitempty" yaml:"models"`
+	Budget    *Budget   `json:"budget,omitempty" yaml:"budget"`
+	Limits    Limits    `json:"limits" yaml:"limits"`
+	// Env is the environment of the command beside what the box itself sets.
+	Env map[string]string `json:"env,omitempty" yaml:"env"`
+}
+
+// Acceptance is an owner's recorded consent to a wall weaker than the risk
+// demands. Both fields are required.
+type Acceptance struct {
+	Wall    Wall   `json:"wall" yaml:"wall"`
+	Because string `json:"because" yaml:"because"`
+}
+
+// Workspace names the folder whose copy the box may write.
+type Workspace struct {
+	// Original is the folder on the host; it is never written by the box.
+	// Empty means the current folder; "none" means no workspace at all.
+	Original string `json:"original,omitempty" yaml:"original"`
+	// Hide lists patterns, in .gitignore syntax, of paths that do not exist
+	// in the box.
+	Hide []string `json:"hide,omitempty" yaml:"hide"`
+}
+
+// Content is a file or folder of declared data that is readable in the box.
+type Content struct {
+	Path  string `json:"path" yaml:"path"`
+	At    string `json:"at,omitempty" yaml:"at"`
+	Class Class  `json:"class" yaml:"class"`
+}
+
+// Egress lists where a box may connect to. Empty denies everything.
+type Egress struct {
+	Allow []string `json:"allow,omitempty" yaml:"allow"`
+}
+
+// Tool puts a stand-in for a real service in the box.
+type Tool struct {
+	Mock string `json:"mock" yaml:"mock"`
+	At   string `json:"at" yaml:"at"`
+}
+
+// Model names a language model that the box may call.
+type Model struct {
+	Name     string `json:"name" yaml:"name"`
+	Provider string `json:"provider" yaml:"provider"`
+	Cap      bool   `json:"cap,omitempty" yaml:"cap"`
+}
+
+// Budget caps what a run may cost, in decimal text ("5.00").
+type Budget struct {
+	USD string `json:"usd" yaml:"usd"`
+}
+
+// Limits bound what a box may use. Zero means proofbox's default, see
+// [DefaultLimits].
+type Limits struct {
+	Memory Size     `json:"memory,omitzero" yaml:"memory"` // bytes of memory, all processes together
+	CPUs   float64  `json:"cpus,omitzero" yaml:"cpus"`     // CPU seconds per second
+	Pids   int      `json:"pids,omitzero" yaml:"pids"`     // tasks, as the kernel counts them: threads
+	Disk   Size     `json:"disk,omitzero" yaml:"disk"`     // bytes written to the copy, /tmp and the home folder
+	Time   Duration `json:"time,omitzero" yaml:"time"`     // wall clock of the command
+	Output Size     `json:"output,omitzero" yaml:"output"` // bytes of standard output and error together
+}
+
+// DefaultLimits are the limits of a box that declares none.
+var DefaultLimits = Limits{
+	Memory: 512 << 20,
+	CPUs:   1,
+	Pids:   256,
+	Disk:   1 << 30,
+	Time:   Duration(10 * time.Minute),
+	Output: 16 << 20,
+}
+
+// Or returns l with every zero field taken from d.
+func (l Limits) Or(d Limits) Limits {
+	l.Memory = or(l.Memory, d.Memory)
+	l.CPUs = or(l.CPUs, d.CPUs)
+	l.Pids = or(l.Pids, d.Pids)
+	l.Disk = or(l.Disk, d.Disk)
+	l.Time = or(l.Time, d.Time)
+	l.Output = or(l.Output, d.Output)
+	return l
+}
+
+func or[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
+		return d
+	}
+	return v
+}
