@@ -45,7 +45,7 @@ var testTools = []string{
 
 // layers is the house, from the ground up. ARCHITECTURE.md draws it.
 var layers = map[string]layer{
-	".": {why: "the vocabulary is plain data that everything may speak"},
+	".": {tests: []string{"internal/boxfile"}, why: "the vocabulary is plain data that everything may speak"},
 
 	// the ground
 	"internal/policy":   {ours: []string{"."}, why: "decisions are a pure function of risk and host"},
@@ -56,10 +56,10 @@ var layers = map[string]layer{
 
 	// the nouns
 	"internal/door":        {ours: []string{"."}, theirs: []string{yamux, sys}, why: "the protocol, and the host's end"},
-	"internal/door/inside": {ours: []string{"internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
+	"internal/door/inside": {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
 	"internal/image":       {ours: []string{".", "internal/audit"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
 	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/policy"}, theirs: []string{differ, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
-	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, why: "a box's life knows the jail and the door, and no runtime"},
+	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
 	"internal/box/cgroup":  {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
 	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},
 	"internal/box/seccomp": {theirs: []string{oci, sys}, why: "the profile is data"},
@@ -70,7 +70,7 @@ var layers = map[string]layer{
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
 	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/oci", "internal/box/seccomp", "internal/door", "internal/image", "internal/policy", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
-	"client":          {ours: []string{".", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, tests: []string{"internal/api"}, why: "the verbs, over a connection; local.go alone knows that a daemon may be in the same process"},
+	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/terminal"}, theirs: []string{cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/bench":  {ours: []string{".", "client"}, theirs: []string{sys}, why: "it measures what a user meets"},
 
@@ -99,9 +99,11 @@ func (p goPackage) short() string {
 func goPackages(t *testing.T) []goPackage {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Name,Doc,GoFiles,Imports,TestImports,XTestImports", "./...")
+	var problem strings.Builder
+	cmd.Stderr = &problem
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("listing packages: %v", err)
+		t.Fatalf("listing packages: %v\n%s", err, &problem)
 	}
 	var list []goPackage
 	for d := json.NewDecoder(strings.NewReader(string(out))); ; {

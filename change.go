@@ -23,18 +23,20 @@ type Entry struct {
 	Size int64       `json:"size,omitzero"` // bytes, of a regular file
 	// Digest is "sha256:HEX" of a regular file's content.
 	Digest string `json:"digest,omitempty"`
-	Target string `json:"target,omitempty"` // of a symlink
+	Target Raw    `json:"target,omitempty"` // of a symlink
 }
 
 // Change is one path in which a box's copy differs from the original.
 // Path is relative to the workspace, uses slashes, and is hostile: any byte
 // but NUL and slash may be in its parts.
 type Change struct {
-	Path   string `json:"path"`
-	Before Entry  `json:"before"`
-	After  Entry  `json:"after"`
+	Path   Raw   `json:"path"`
+	Before Entry `json:"before"`
+	After  Entry `json:"after"`
 	// Binary is true where either side is not text.
 	Binary bool `json:"binary,omitempty"`
+	// Large is true where a side is too large to be compared line by line.
+	Large bool `json:"large,omitempty"`
 	// Drifted is true where the original moved on during the run, so that the
 	// box's base of this path is not certain. Such a change is never kept.
 	Drifted bool `json:"drifted,omitempty"`
@@ -70,7 +72,7 @@ type Diff struct {
 	// Text is the unified diff of the changes, as bytes came out of the box:
 	// escape it before it reaches a terminal. Empty where only a summary was
 	// asked for.
-	Text string `json:"text,omitempty"`
+	Text Raw `json:"text,omitempty"`
 }
 
 // KeepReceipt is the account of one keep. It is signed as an in-toto

@@ -153,6 +153,33 @@ func TestHouseTests(t *testing.T) {
 	}
 }
 
+// TestHouseSkips: a test that is left out for want of something must fail where
+// PROOFBOX_REQUIRE says that the thing is there.
+func TestHouseSkips(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		for _, d := range s.file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || !s.isTest() {
+				continue
+			}
+			skips, asks := false, false
+			ast.Inspect(f, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.SelectorExpr:
+					skips = skips || slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, n.Sel.Name)
+				case *ast.BasicLit:
+					asks = asks || n.Value == `"PROOFBOX_REQUIRE"`
+				}
+				return true
+			})
+			if skips && !asks {
+				t.Errorf("%s: %s skips without asking PROOFBOX_REQUIRE", s.line(f), f.Name.Name)
+			}
+		}
+	}
+}
+
 // TestHouseErrors: a message says what was being done, not that it failed.
 func TestHouseErrors(t *testing.T) {
 	t.Parallel()

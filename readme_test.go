@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"proofbox"
+	"proofbox/internal/boxfile"
 )
 
 // documents are those whose commands a reader will type.
@@ -96,5 +99,27 @@ func TestReadmeCommands(t *testing.T) {
 	}
 	if shown == 0 {
 		t.Error("no document shows a proofbox command")
+	}
+}
+
+// TestReadmeBoxFile: the box file that README.md shows is one.
+func TestReadmeBoxFile(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) == 0 {
+		t.Fatal("README.md shows no box file")
+	}
+	for _, b := range blocks {
+		spec, err := boxfile.Read("README.md", strings.NewReader(b[1]))
+		if err != nil {
+			t.Error(err)
+		}
+		if spec.Risk.Code != proofbox.Agent {
+			t.Errorf("the box file in README.md was read as %+v", spec)
+		}
 	}
 }

@@ -39,7 +39,7 @@ type TerminalSize struct {
 type DiffRequest struct {
 	// Paths limits the answer to these paths and what is below them; empty
 	// means all.
-	Paths []string `json:"paths,omitempty"`
+	Paths []Raw `json:"paths,omitempty"`
 	// Stat leaves out the text.
 	Stat bool `json:"stat,omitempty"`
 }
@@ -47,8 +47,8 @@ type DiffRequest struct {
 // KeepRequest asks to apply changes of a run to its original.
 type KeepRequest struct {
 	// All keeps every change that a bulk keep covers; else Paths names them.
-	All   bool     `json:"all,omitempty"`
-	Paths []string `json:"paths,omitempty"`
+	All   bool  `json:"all,omitempty"`
+	Paths []Raw `json:"paths,omitempty"`
 	// Shown, where it is set, is the digest of the changes that the person has
 	// seen, see [Diff.Shown]; a keep of anything else is refused.
 	Shown string `json:"shown,omitempty"`

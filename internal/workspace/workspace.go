@@ -1,0 +1,204 @@
+// Package workspace holds the user's folder still while a box works on a copy
+// of it, says afterwards in which bytes the copy differs, and applies what a
+// person wants to keep.
+//
+// The box writes to an overlay whose lower layer is the frozen base and whose
+// upper layer is the box's. The upper layer is a hint and hostile: what has
+// changed is decided by comparing its bytes with the base, through file
+// descriptors, without following a link.
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"proofbox"
+)
+
+// Options say what to freeze.
+type Options struct {
+	// Original is the user's folder, absolute and without links in it.
+	Original string
+	// Hide lists patterns in .gitignore syntax of what the box must not see.
+	Hide []string
+	// Dir is where a copy and the manifest are put. It must not exist.
+	Dir string
+	// Reserved are folders that a workspace must neither contain nor lie in.
+	Reserved []string
+}
+
+// Up to this size a tree is copied before each run, which takes less time than
+// anybody notices and gives a base that nobody can change.
+const (
+	copyEntries = 1_000
+	copyBytes   = 16 << 20
+)
+
+// reflinkEntries is up to how many entries a tree is cloned file by file.
+const reflinkEntries = 20_000
+
+// Base is a frozen original.
+type Base struct {
+	Freezing proofbox.Freezing
+	// Lower is the folder that is the overlay's lower layer.
+	Lower string
+	// Hidden lists paths below Lower that the box must not see; empty where
+	// they were not copied.
+	Hidden []string
+	// UID and GID own the original.
+	UID, GID int
+
+	manifest *manifest
+	live     bool // Lower is the original itself
+}
+
+// Methods of freezing.
+const (
+	byReflink = "reflink"
+	byCopy    = "copy"
+	byOverlay = "overlay"
+)
+
+// Survey looks at the original and says how it would be frozen.
+func Survey(ctx context.Context, o Options) (proofbox.Freezing, error) {
+	m, err := survey(ctx, o)
+	if err != nil {
+		return proofbox.Freezing{}, err
+	}
+	return o.choose(m), nil
+}
+
+func survey(ctx context.Context, o Options) (*manifest, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return takeManifest(ctx, o.Original, newHider(o.Hide))
+}
+
+// check refuses folders that cannot be a workspace.
+func (o Options) check() error {
+	info, err := os.Stat(o.Original)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the workspace %q does not exist; name a folder with --workspace", o.Original)
+	case err != nil:
+		return fmt.Errorf("looking at the workspace: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("the workspace %q is a file; name the folder that it is in with --workspace", o.Original)
+	case o.Original == "/":
+		return errors.New("the workspace is the whole host; name a folder with --workspace")
+	}
+	for _, r := range o.Reserved {
+		if within(r, o.Original) || within(o.Original, r) {
+			return fmt.Errorf("the workspace %q and proofbox's own state %q must not lie in each other; set PROOFBOX_HOME or name another workspace", o.Original, r)
+		}
+	}
+	return nil
+}
+
+// within says whether a path is a folder or lies below it.
+func within(path, folder string) bool {
+	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
+}
+
+// choose decides how to hold the original still.
+func (o Options) choose(m *manifest) proofbox.Freezing {
+	f := proofbox.Freezing{
+		Original: o.Original, Files: len(m.entries), Bytes: m.bytes, Hidden: len(m.hidden),
+	}
+	small := len(m.entries) <= copyEntries && m.bytes <= copyBytes
+	switch {
+	case len(m.entries) <= reflinkEntries && m.special == 0 && canReflink(o):
+		f.Method, f.Why = byReflink, "the file system can clone files, so a copy costs no space"
+	case small && m.special == 0:
+		f.Method, f.Why = byCopy, fmt.Sprintf("the tree is small: %d entries", len(m.entries))
+	case m.special > 0:
+		f.Method, f.Why = byOverlay, fmt.Sprintf("the tree holds %d devices, sockets or FIFOs, which cannot be copied; changes made to the original meanwhile are detected", m.special)
+	default:
+		f.Method, f.Why = byOverlay, fmt.Sprintf("the tree is large (%d entries) and the file system cannot clone files cheaply; changes made to the original meanwhile are detected", len(m.entries))
+	}
+	return f
+}
+
+// canReflink tries a clone between the original's file system and the base's.
+func canReflink(o Options) bool {
+	dir := filepath.Dir(o.Dir)
+	if o.Dir == "" && len(o.Reserved) > 0 {
+		dir = o.Reserved[0]
+	}
+	var a, b unix.Statfs_t
+	if unix.Statfs(o.Original, &a) != nil || unix.Statfs(dir, &b) != nil || a.Fsid != b.Fsid {
+		return false
+	}
+	switch a.Type {
+	case unix.BTRFS_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.OCFS2_SUPER_MAGIC, bcachefsMagic, zfsMagic:
+		return cloneWorks(dir)
+	}
+	return false
+}
+
+// Magic numbers that package unix does not have; see statfs(2) and the file
+// systems' own sources.
+const (
+	bcachefsMagic = 0xca451a4e
+	zfsMagic      = 0x2fc12fc1
+)
+
+// cloneWorks clones a file within a folder: XFS, for one, can be made without
+// the ability.
+func cloneWorks(dir string) bool {
+	from, err := os.CreateTemp(dir, ".reflink-*")
+	if err != nil {
+		return false
+	}
+	defer os.Remove(from.Name())
+	defer from.Close()
+	to, err := os.CreateTemp(dir, ".reflink-*")
+	if err != nil {
+		return false
+	}
+	defer os.Remove(to.Name())
+	defer to.Close()
+	if _, err := from.WriteString("try"); err != nil {
+		return false
+	}
+	return unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil
+}
+
+// Freeze takes the base of a run. On an error nothing is left of it.
+func Freeze(ctx context.Context, o Options) (*Base, error) {
+	m, err := survey(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	b := &Base{Freezing: o.choose(m), manifest: m, UID: m.uid, GID: m.gid}
+	if err := os.Mkdir(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the base's folder: %w", err)
+	}
+	if err := b.take(ctx, o); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(o.Dir))
+	}
+	return b, nil
+}
+
+func (b *Base) take(ctx context.Context, o Options) error {
+	if b.Freezing.Method == byOverlay {
+		b.Lower, b.Hidden, b.live = o.Original, b.manifest.hidden, true
+	} else {
+		b.Lower = filepath.Join(o.Dir, "tree")
+		if err := copyTree(ctx, b.manifest, o.Original, b.Lower, b.Freezing.Method == byReflink); err != nil {
+			return err
+		}
+	}
+	return b.manifest.write(filepath.Join(o.Dir, "manifest"))
+}
+
+// Warnings name what its owner should know about the base.
+func (b *Base) Warnings() []string { return b.manifest.warnings }
