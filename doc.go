@@ -13,3 +13,6 @@
 // packages below internal/ act on them, and the client package carries them
 // between a caller and the part of proofbox that supervises the box.
 package proofbox
+
+// Version of proofbox.
+const Version = "0.1.0"

@@ -71,3 +71,9 @@ type Output struct {
 	Stream string `json:"stream"` // "stdout" or "stderr"
 	Data   []byte `json:"data"`
 }
+
+// Launched is what the supervisor of a detached run answers, once.
+type Launched struct {
+	Run     *Run     `json:"run,omitempty"`     // as the command begins
+	Problem *Problem `json:"problem,omitempty"` // where it does not
+}

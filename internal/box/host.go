@@ -71,7 +71,6 @@ type Box struct {
 	Door *door.Door
 
 	config   Config
-	journal  *Journal
 	jail     *jail.Jail
 	group    *cgroup.Group
 	identity *jail.Identity
@@ -82,8 +81,9 @@ type Box struct {
 	downOnce sync.Once
 	teardown []proofbox.HostObject
 
-	mu    sync.Mutex
-	cause *Cause // why the box was ended, guarded by mu
+	mu      sync.Mutex
+	cause   *Cause   // why the box was ended, guarded by mu
+	objects []Object // what the box has journaled, guarded by mu
 }
 
 // Start starts a box. When it returns, every protection that the wall promises
@@ -91,7 +91,7 @@ type Box struct {
 // an error nothing of the box is left running, and the account of what was
 // taken down is in the error, as a [StartError].
 func (h *Host) Start(ctx context.Context, c Config) (*Box, error) {
-	b := &Box{config: c, journal: c.Journal, log: &boundedLog{left: maxLog}}
+	b := &Box{config: c, log: &boundedLog{left: maxLog}}
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit,
 		fmt.Errorf("the box did not answer within %v", startLimit))
 	defer cancel()
@@ -132,11 +132,22 @@ func (b *Box) explain(ctx context.Context, err error) error {
 	return err
 }
 
+// note journals an object that the box is about to make.
+func (b *Box) note(o Object) error {
+	if err := b.config.Journal.Note(o); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.objects = append(b.objects, o)
+	return nil
+}
+
 func (b *Box) start(ctx context.Context, h *Host) error {
 	if err := b.reserve(h); err != nil {
 		return err
 	}
-	listener, err := listen(b.config.Dir, b.journal.Note)
+	listener, err := listen(b.config.Dir, b.note)
 	if err != nil {
 		return err
 	}
@@ -167,7 +178,7 @@ func (b *Box) reserve(h *Host) (err error) {
 	}
 	b.group = h.Cgroups.New("proofbox-" + b.config.ID)
 	for _, dir := range b.group.Folders() {
-		if err := b.journal.Note(Object{Kind: Cgroup, Name: dir}); err != nil {
+		if err := b.note(Object{Kind: Cgroup, Name: dir}); err != nil {
 			return err
 		}
 	}
@@ -211,7 +222,7 @@ func (b *Box) disk(h *Host) (*os.File, error) {
 	if b.config.Enforced["disk"].By != byDisk {
 		return nil, nil
 	}
-	mount, device, err := h.scratchDisk(b.config, b.identity.UIDs[0].Outside, b.journal.Note)
+	mount, device, err := h.scratchDisk(b.config, b.identity.UIDs[0].Outside, b.note)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +258,7 @@ func (b *Box) admit(pid int) error {
 		{Kind: Process, Name: strconv.Itoa(pid), Since: since},
 		{Kind: PIDSpace, Name: space},
 	} {
-		if err := b.journal.Note(o); err != nil {
+		if err := b.note(o); err != nil {
 			return err
 		}
 	}

@@ -42,9 +42,8 @@ const journalName = "journal"
 // host, because nothing but directories and files does, and those lie in the
 // run's directory.
 type Journal struct {
-	mu      sync.Mutex
-	file    *os.File
-	objects []Object // guarded by mu
+	mu   sync.Mutex // serializes lines
+	file *os.File
 }
 
 // NewJournal begins the journal of a run in its directory.
@@ -67,15 +66,7 @@ func (j *Journal) Note(o Object) error {
 	if _, err := j.file.Write(append(line, '\n')); err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
-	j.objects = append(j.objects, o)
 	return nil
-}
-
-// list gives what was noted so far.
-func (j *Journal) list() []Object {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return append([]Object(nil), j.objects...)
 }
 
 // Close closes the file; what was noted stays.

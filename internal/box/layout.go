@@ -16,7 +16,7 @@ import (
 const (
 	jailBox     = "/box"     // the box's root
 	jailScratch = "/scratch" // all that the box writes
-	jailUpper   = "/scratch/upper"
+	jailUpper   = "/scratch/" + UpperName
 	jailWork    = "/scratch/work"
 	jailTmp     = "/scratch/tmp"
 	jailHome    = "/scratch/home"
@@ -25,6 +25,9 @@ const (
 	jailMask    = "/mask"      // whiteouts of what is hidden
 	jailCopy    = "/workspace" // the writable copy
 )
+
+// UpperName is the folder of [Box.Scratch] that is the overlay's upper layer.
+const UpperName = "upper"
 
 // devices that a jail has, for its runtime and for its box.
 var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}

@@ -27,9 +27,9 @@ const releaseTime = 10 * time.Second
 // releaseEvery is how long a release waits between two looks.
 const releaseEvery = time.Millisecond
 
-// release lets go of every object, verifies that it is gone, and gives the
+// Release lets go of every object, verifies that it is gone, and gives the
 // account. It goes on after an object that cannot be released.
-func release(ctx context.Context, objects []Object) []proofbox.HostObject {
+func Release(ctx context.Context, objects []Object) []proofbox.HostObject {
 	objects = slices.Clone(objects)
 	slices.SortStableFunc(objects, func(a, b Object) int {
 		return slices.Index(kindOrder, a.Kind) - slices.Index(kindOrder, b.Kind)

@@ -97,7 +97,7 @@ func (b *Box) judge(o *Outcome, cmd door.Command, exit door.Exit, err error) {
 	case err != nil:
 		o.Ended, o.ExitCode = "the box was lost: "+b.lost(err).Error(), proofbox.ExitFailed
 	default:
-		o.Ended, o.ExitCode = exitWords(cmd, exit)
+		o.Ended, o.ExitCode = ExitWords(cmd, exit)
 		b.blame(o, used.PidsRefuse, failed)
 	}
 	if used.OOMKills > 0 && !failed {
@@ -124,7 +124,8 @@ func (b *Box) blame(o *Outcome, refused int64, failed bool) {
 	o.Warnings = append(o.Warnings, "the command ran into its "+touched+" and went on")
 }
 
-func exitWords(cmd door.Command, exit door.Exit) (string, int) {
+// ExitWords says how a command ended, in words and as an exit status.
+func ExitWords(cmd door.Command, exit door.Exit) (string, int) {
 	switch {
 	case exit.NotStarted != "":
 		return fmt.Sprintf("command %q did not start: %s", cmd.Args[0], exit.NotStarted), exit.Code

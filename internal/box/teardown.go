@@ -26,17 +26,19 @@ func (b *Box) TakeDown(ctx context.Context) []proofbox.HostObject {
 		for _, f := range b.files {
 			f.Close() // devices, which the journal's account verifies
 		}
-		b.teardown = release(ctx, b.transient())
+		b.teardown = Release(ctx, b.noted(func(k Kind) bool { return k != LoopDevice }))
 	})
 	return b.teardown
 }
 
-// transient are the journal's objects that end with the box's processes. The
-// loop device is held by the scratch until Close and is released there.
-func (b *Box) transient() []Object {
+// noted gives the objects of some kinds that the box has made. The loop device
+// is held by the scratch until Close and is released there.
+func (b *Box) noted(kind func(Kind) bool) []Object {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	var objects []Object
-	for _, o := range b.journal.list() {
-		if o.Kind != LoopDevice {
+	for _, o := range b.objects {
+		if kind(o.Kind) {
 			objects = append(objects, o)
 		}
 	}
@@ -50,13 +52,7 @@ func (b *Box) Close(ctx context.Context) ([]proofbox.HostObject, error) {
 	if b.jail != nil && b.jail.Scratch != nil {
 		err = b.jail.Scratch.Close()
 	}
-	var devices []Object
-	for _, o := range b.journal.list() {
-		if o.Kind == LoopDevice {
-			devices = append(devices, o)
-		}
-	}
-	account = append(account, release(ctx, devices)...)
+	account = append(account, Release(ctx, b.noted(func(k Kind) bool { return k == LoopDevice }))...)
 	if b.identity != nil {
 		err = errors.Join(err, b.identity.Release())
 	}
@@ -70,7 +66,7 @@ func Reap(ctx context.Context, dir string) ([]proofbox.HostObject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return release(ctx, objects), nil
+	return Release(ctx, objects), nil
 }
 
 // Clean says whether every object of an account is gone.

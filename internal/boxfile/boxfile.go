@@ -158,4 +158,3 @@ func resolve(s *proofbox.Spec, dir string) {
 		}
 	}
 }
-

@@ -64,12 +64,13 @@ func (d *Daemon) prepare(ctx context.Context, spec proofbox.Spec, command []stri
 	if p.expose, err = image.Expose(spec.Expose); err != nil {
 		return nil, err
 	}
-	user, err := jail.Describe()
+	user, err := jail.BoxUser()
 	if err != nil {
 		return nil, err
 	}
 	p.plan = proofbox.Plan{
-		Spec: spec, Terms: terms, Image: p.image.Name, Command: command, User: user,
+		Warnings: p.image.Warnings,
+		Spec:     spec, Terms: terms, Image: p.image.Name, Command: command, User: user,
 		Mounts: mounts(p, spec),
 	}
 	if spec.Workspace.Original != noWorkspace {

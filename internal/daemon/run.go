@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"proofbox"
@@ -24,11 +25,21 @@ type session struct {
 
 	prepared *prepared
 	journal  *box.Journal
-	base     *workspace.Base // nil without a workspace
-	box      *box.Box
+	objects  []box.Object          // what the run itself has journaled
+	released []proofbox.HostObject // the account so far
+	base     *workspace.Base       // nil without a workspace
 	output   *output
 	control  *control
-	cancel   context.CancelCauseFunc
+
+	mu     sync.Mutex
+	box    *box.Box                // set once it has started, guarded by mu
+	cancel context.CancelCauseFunc // guarded by mu
+}
+
+func (s *session) startedBox() *box.Box {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.box
 }
 
 // errStopped is why the context of a run ends when it was stopped before its
@@ -39,11 +50,14 @@ var errStopped = errors.New("stopped")
 // The context's end stops the run. An error means that there was no run or that
 // proofbox could not do its work; how the command ended is in the record.
 func (d *Daemon) Run(ctx context.Context, req proofbox.RunRequest, io api.Session) (proofbox.Run, error) {
+	if req.Detach {
+		return d.detach(ctx, req)
+	}
 	s, err := d.begin(ctx, req)
 	if err != nil {
 		return proofbox.Run{}, err
 	}
-	io.Started(s.run.ID)
+	io.Event(proofbox.Event{Started: s.run.ID})
 	err = s.supervise(ctx, req, io)
 	return *s.run, err
 }
@@ -98,7 +112,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	if s.output, err = newOutput(filepath.Join(dir, outputFile)); err != nil {
 		return err
 	}
-	if s.control, err = s.daemon.serveControl(dir, s.journal); err != nil {
+	if s.control, err = s.daemon.serveControl(dir, s.note); err != nil {
 		return err
 	}
 	return s.daemon.note(ctx, "decision", s.run.ID, s.run.Plan.Terms)
@@ -106,8 +120,11 @@ func (s *session) open(ctx context.Context) (err error) {
 
 // supervise takes the run from its decided plan to its teardown.
 func (s *session) supervise(ctx context.Context, req proofbox.RunRequest, io api.Session) error {
-	ctx, s.cancel = context.WithCancelCause(ctx)
-	defer s.cancel(nil)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.mu.Lock()
+	s.cancel = cancel
+	s.mu.Unlock()
 	err := s.start(ctx, io)
 	if err == nil {
 		s.execute(ctx, req, io)
@@ -124,11 +141,11 @@ func (s *session) supervise(ctx context.Context, req proofbox.RunRequest, io api
 
 // start freezes the workspace and starts the box.
 func (s *session) start(ctx context.Context, io api.Session) error {
-	io.Progress("freezing the workspace")
+	io.Event(proofbox.Event{Progress: "freezing the workspace"})
 	if err := s.freeze(ctx); err != nil {
 		return err
 	}
-	io.Progress(fmt.Sprintf("starting the %s box", s.run.Wall))
+	io.Event(proofbox.Event{Progress: fmt.Sprintf("starting the %s box", s.run.Wall)})
 	terms := s.run.Plan.Terms
 	config := box.Config{
 		ID: s.run.ID, Dir: s.daemon.store.dir(s.run.ID), Journal: s.journal,
@@ -140,8 +157,10 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 			Lower: s.base.Lower, UID: s.base.UID, GID: s.base.GID, Hidden: s.base.Hidden,
 		}
 	}
-	var err error
-	s.box, err = s.daemon.host.Start(ctx, config)
+	started, err := s.daemon.host.Start(ctx, config)
+	s.mu.Lock()
+	s.box = started
+	s.mu.Unlock()
 	if failed, ok := errors.AsType[*box.StartError](err); ok {
 		s.account(failed.Teardown)
 	}
@@ -153,7 +172,7 @@ func (s *session) freeze(ctx context.Context) (err error) {
 		return nil
 	}
 	dir := filepath.Join(s.daemon.store.dir(s.run.ID), baseDir)
-	if err := s.journal.Note(box.Object{Kind: box.Folder, Name: dir}); err != nil {
+	if err := s.note(box.Object{Kind: box.Folder, Name: dir}); err != nil {
 		return err
 	}
 	s.base, err = workspace.Freeze(ctx, s.daemon.freezeOptions(s.run.Plan.Spec, dir))
@@ -161,6 +180,7 @@ func (s *session) freeze(ctx context.Context) (err error) {
 		return err
 	}
 	s.run.Plan.Workspace = &s.base.Freezing
+	s.run.Warnings = append(s.run.Warnings, s.base.Warnings()...)
 	return nil
 }
 
@@ -172,7 +192,7 @@ func (s *session) execute(ctx context.Context, req proofbox.RunRequest, io api.S
 	if err := errors.Join(s.daemon.store.save(s.run), s.daemon.note(ctx, "start", s.run.ID, s.run.Command)); err != nil {
 		s.warn(err)
 	}
-	io.Progress("")
+	io.Event(proofbox.Event{Running: true})
 	command := door.Command{
 		Args: req.Command, Env: s.prepared.environment(s.run.ID), Dir: box.Workdir,
 		TTY: req.TTY, Stdin: io.Stdin != nil,
@@ -184,7 +204,7 @@ func (s *session) execute(ctx context.Context, req proofbox.RunRequest, io api.S
 		Stdin:  io.Stdin,
 		Stdout: s.output.tee("stdout", io.Stdout),
 		Stderr: s.output.tee("stderr", io.Stderr),
-	}, io.Drive)
+	}, func(p *door.Process) { io.Drive(p) })
 	s.run.Ended, s.run.ExitCode, s.run.Usage = outcome.Ended, outcome.ExitCode, outcome.Usage
 	s.run.Warnings = append(s.run.Warnings, outcome.Warnings...)
 }
@@ -195,6 +215,8 @@ func (s *session) warn(err error) {
 
 // stop ends the run from outside.
 func (s *session) stop(c box.Cause) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.box != nil {
 		s.box.End(c)
 	}

@@ -68,20 +68,45 @@ func (s store) create() (id string, lock *os.File, err error) {
 		if err != nil {
 			return "", nil, fmt.Errorf("making the run's directory: %w", err)
 		}
-		lock, err := s.lock(id)
+		lock, err := s.mark(id)
 		return id, lock, err
 	}
 }
 
-// lock takes a run's live mark, which is made where it is missing. It answers
-// EWOULDBLOCK where another process supervises the run.
-func (s store) lock(id string) (*os.File, error) {
-	f, err := os.OpenFile(s.live(id), os.O_CREATE|os.O_RDWR, 0o600)
+// mark makes a run's live mark. It is locked before it has its name, so that
+// nobody finds it without a supervisor.
+func (s store) mark(id string) (*os.File, error) {
+	f, err := os.CreateTemp(s.home, ".live-*")
 	if err != nil {
 		return nil, fmt.Errorf("marking the run %q as live: %w", id, err)
 	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	if err == nil {
+		err = os.Rename(f.Name(), s.live(id))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("marking the run %q as live: %w", id, err), f.Close())
+	}
+	return f, nil
+}
+
+// orphan takes the live mark of a run whose supervisor is dead. It gives nil
+// where the supervisor lives, or where somebody else has settled the run.
+func (s store) orphan(id string) (*os.File, error) {
+	f, err := os.OpenFile(s.live(id), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking at the live run %q: %w", id, err)
+	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("locking the run %q: %w", id, err), f.Close())
+		return nil, f.Close()
+	}
+	ours, err1 := f.Stat()
+	named, err2 := os.Stat(s.live(id))
+	if err1 != nil || err2 != nil || !os.SameFile(ours, named) {
+		return nil, f.Close()
 	}
 	return f, nil
 }

@@ -169,3 +169,16 @@ func (id *Identity) HostBox() int {
 	}
 	panic("jail: the box's user is not mapped")
 }
+
+// BoxUser says in words whom the boxes that this process starts are to the
+// host, without reserving anything.
+func BoxUser() (string, error) {
+	if os.Geteuid() == 0 {
+		return "a subordinate user, one that no account of this host has", nil
+	}
+	id, err := UserIdentity()
+	if err != nil {
+		return "", err
+	}
+	return id.Text, nil
+}

@@ -53,9 +53,18 @@ func (r *Runtime) spec(l box.Layout) *specs.Spec {
 			GIDMappings:   idMappings(l.Nested),
 			MaskedPaths:   masked,
 			ReadonlyPaths: readOnly,
-			Seccomp:       seccomp.Profile(),
+			Seccomp:       r.filter(),
 		},
 	}
+}
+
+// filter is the list of system calls that the box may make: of the host's
+// kernel, or of gVisor's.
+func (r *Runtime) filter() *specs.LinuxSeccomp {
+	if r.Flavour == Runsc {
+		return seccomp.GvisorProfile()
+	}
+	return seccomp.Profile()
 }
 
 func ownNamespaces() []specs.LinuxNamespace {

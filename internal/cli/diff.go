@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"proofbox"
+	"proofbox/internal/terminal"
+)
+
+const diffLong = `Show what a run has changed, computed from bytes: every file, link, mode and
+folder, whether git would show it or not. Paths limit it to themselves and what
+is below them.
+
+What could act on a terminal or hide text is shown as visible escapes; with
+--raw the patch is written as it is, for git apply or patch.`
+
+func (a *app) diffCommand() *cobra.Command {
+	var stat, raw bool
+	cmd := &cobra.Command{
+		Use: "diff RUN [PATH…]", Short: "Show what a run has changed", Long: diffLong,
+		Example: "  proofbox diff last\n  proofbox diff last --stat\n  proofbox diff last src/main.go",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return oneRun(cmd, args)
+			}
+			diff, err := a.client.Diff(cmd.Context(), args[0], proofbox.DiffRequest{Paths: paths(args[1:]), Stat: stat})
+			if err != nil {
+				return err
+			}
+			return a.showDiff(diff, stat, raw)
+		},
+	}
+	cmd.Flags().BoolVar(&stat, "stat", false, "only name the paths and count the lines")
+	cmd.Flags().BoolVar(&raw, "raw", false, "write the patch as it is, not escaped")
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+func paths(args []string) []proofbox.Raw {
+	list := make([]proofbox.Raw, len(args))
+	for i, arg := range args {
+		list[i] = proofbox.Raw(arg)
+	}
+	return list
+}
+
+func (a *app) showDiff(d proofbox.Diff, stat, raw bool) error {
+	switch {
+	case a.json:
+		return a.document(d)
+	case stat:
+		a.showStat(d.Changes)
+		return nil
+	case raw:
+		if _, err := io.WriteString(a.stdout, string(d.Text)); err != nil {
+			return fmt.Errorf("writing the patch: %w", err)
+		}
+		return nil
+	}
+	a.writePatch(string(d.Text), isTerminal(a.stdout))
+	return nil
+}
+
+// SGR sequences for the lines of a patch.
+const (
+	plain = "\x1b[0m"
+	bold  = "\x1b[1m"
+	red   = "\x1b[31m"
+	green = "\x1b[32m"
+	cyan  = "\x1b[36m"
+)
+
+// writePatch writes a patch escaped, and coloured where colours are wanted.
+func (a *app) writePatch(text string, colours bool) {
+	for line := range strings.Lines(text) {
+		safe := terminal.Escape(line)
+		if colours {
+			body, end := strings.CutSuffix(safe, "\n")
+			safe = colourOf(line) + body + plain
+			if end {
+				safe += "\n"
+			}
+		}
+		_, _ = io.WriteString(a.stdout, safe) // as in printf
+	}
+}
+
+func colourOf(line string) string {
+	switch {
+	case strings.HasPrefix(line, "diff "), strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "),
+		strings.HasPrefix(line, "new "), strings.HasPrefix(line, "old "), strings.HasPrefix(line, "deleted "), strings.HasPrefix(line, "warning: "):
+		return bold
+	case strings.HasPrefix(line, "@@"):
+		return cyan
+	case strings.HasPrefix(line, "+"):
+		return green
+	case strings.HasPrefix(line, "-"):
+		return red
+	}
+	return plain
+}
+
+// showStat lists changes, one a line.
+func (a *app) showStat(changes []proofbox.Change) {
+	insertions, deletions := 0, 0
+	for _, c := range changes {
+		a.printf("  %-8s  %s%s\n", c.Action(), describePath(c), amount(c))
+		insertions += c.Insertions
+		deletions += c.Deletions
+	}
+	a.printf("%s, %d lines added, %d removed\n", plural(len(changes), "change"), insertions, deletions)
+}
+
+// describePath names a change's path, what it is, and what became of it.
+func describePath(c proofbox.Change) string {
+	text := terminal.Name(string(c.Path))
+	if c.After.Kind == proofbox.Folder || c.After.Kind == proofbox.Absent && c.Before.Kind == proofbox.Folder {
+		text += "/"
+	}
+	if c.After.Kind == proofbox.Symlink {
+		text += " → " + terminal.Name(string(c.After.Target))
+	}
+	if c.Before.Kind != proofbox.Absent && c.After.Kind != proofbox.Absent && c.Before.Mode.Perm() != c.After.Mode.Perm() && c.After.Kind != proofbox.Symlink {
+		text += fmt.Sprintf(" (mode %o → %o)", c.Before.Mode.Perm(), c.After.Mode.Perm())
+	}
+	for _, note := range []struct {
+		when bool
+		text string
+	}{
+		{c.Kept, "kept"},
+		{c.Refused != "", "will not be kept: " + c.Refused},
+		{c.Drifted, "the original changed meanwhile"},
+	} {
+		if note.when {
+			text += " [" + note.text + "]"
+		}
+	}
+	return text
+}
+
+func amount(c proofbox.Change) string {
+	switch {
+	case c.Large:
+		return fmt.Sprintf("  %d → %d bytes", c.Before.Size, c.After.Size)
+	case c.Binary:
+		return fmt.Sprintf("  binary, %d → %d bytes", c.Before.Size, c.After.Size)
+	case c.Insertions+c.Deletions > 0:
+		return fmt.Sprintf("  +%d -%d", c.Insertions, c.Deletions)
+	}
+	return ""
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"proofbox"
+	"proofbox/internal/terminal"
+)
+
+const keepLong = `Apply changes of a run to the original: the paths that are named, with what is
+below them, or everything with --all.
+
+Either the original is, in every path that would be written, still what the run
+started from, or nothing is written. Links are never followed, files never
+written in place. Devices, set-user-ID files and links that leave the folder are
+refused by name; a repository's own files (.git) are kept only when they are
+named, because they can run programs.`
+
+func (a *app) keepCommand() *cobra.Command {
+	var all, yes bool
+	cmd := &cobra.Command{
+		Use: "keep RUN (--all | PATH…)", Short: "Apply changes of a run to the original", Long: keepLong,
+		Example: "  proofbox keep last src/main.go\n  proofbox keep last --all --yes",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return oneRun(cmd, args)
+			}
+			if all == (len(args) > 1) {
+				return usage(cmd, errors.New("name paths to keep, or keep everything with --all"))
+			}
+			return a.keep(cmd.Context(), args[0], paths(args[1:]), yes)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "keep every change that a bulk keep covers")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+func (a *app) keep(ctx context.Context, run string, paths []proofbox.Raw, yes bool) error {
+	diff, err := a.client.Diff(ctx, run, proofbox.DiffRequest{Paths: paths, Stat: true})
+	if err != nil {
+		return err
+	}
+	if !yes {
+		a.showStat(diff.Changes)
+		if err := a.ask("apply this to the original?"); err != nil {
+			return err
+		}
+	}
+	receipt, err := a.client.Keep(ctx, run, proofbox.KeepRequest{All: len(paths) == 0, Paths: paths, Shown: diff.Shown})
+	if err != nil {
+		return err
+	}
+	if a.json {
+		if err := a.document(receipt); err != nil {
+			return err
+		}
+	} else {
+		a.showKept(receipt)
+	}
+	if len(receipt.Refused) > 0 {
+		return &exitError{code: exitFailed}
+	}
+	return nil
+}
+
+func (a *app) showKept(r proofbox.KeepReceipt) {
+	for _, c := range r.Kept {
+		a.printf("kept     %s\n", terminal.Name(string(c.Path)))
+	}
+	for _, c := range r.Refused {
+		a.printf("refused  %s: %s\n", terminal.Name(string(c.Path)), c.Refused)
+	}
+	a.printf("%s kept in %s\n", plural(len(r.Kept), "change"), r.Original)
+}
+
+// ask waits for a yes at the terminal. Without a terminal there is nobody to
+// ask.
+func (a *app) ask(question string) error {
+	if !isTerminal(a.stdin) {
+		return errors.New("nobody is there to ask; say --yes")
+	}
+	a.errorf("%s [y/N] ", question)
+	answer, err := bufio.NewReader(a.stdin).ReadString('\n')
+	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
+		return errors.New("nothing was done")
+	}
+	return nil
+}
+
+func (a *app) discardCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "discard RUN", Short: "Throw a run's changes away", Args: oneRun,
+		Long:    "Throw away what is left of a run's changes. The record of the run stays; the changes cannot be brought back.",
+		Example: "  proofbox discard last",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !yes && isTerminal(a.stdin) {
+				if err := a.ask("throw the changes of " + args[0] + " away?"); err != nil {
+					return err
+				}
+			}
+			run, err := a.client.Discard(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.document(run)
+			}
+			a.printf("the changes of run %s are discarded; the original is as it was\n", run.ID)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	a.jsonFlag(cmd)
+	return cmd
+}

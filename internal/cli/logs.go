@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"proofbox"
+	"proofbox/internal/terminal"
+)
+
+func (a *app) logsCommand() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use: "logs RUN", Short: "Show what a run's command wrote", Args: oneRun,
+		Long: `Show what a run's command wrote: its standard output on standard output, its
+standard error on standard error. To a terminal, what could act on it is made
+visible. With --json, one JSON document a line.`,
+		Example: "  proofbox logs last\n  proofbox logs --follow 4f",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w := a.logWriter()
+			for out, err := range a.client.Logs(cmd.Context(), args[0], follow) {
+				if err != nil {
+					return err
+				}
+				if err := w(out); err != nil {
+					return fmt.Errorf("writing the logs: %w", err)
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&follow, "follow", false, "go on until the run has ended")
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+// logWriter says how a piece of output is written.
+func (a *app) logWriter() func(proofbox.Output) error {
+	if a.json {
+		enc := json.NewEncoder(a.stdout)
+		return func(o proofbox.Output) error { return enc.Encode(o) }
+	}
+	streams := map[string]io.Writer{"stdout": a.stdout, "stderr": a.stderr}
+	for name, w := range streams {
+		if isTerminal(w) {
+			streams[name] = terminal.NewLive(w)
+		}
+	}
+	return func(o proofbox.Output) error {
+		w, ok := streams[o.Stream]
+		if !ok {
+			return nil
+		}
+		_, err := w.Write(o.Data)
+		return err
+	}
+}

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"proofbox"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var f specFlags
+	cmd := &cobra.Command{
+		Use: "plan [flags] -- COMMAND [ARG…]", Short: "Say what run would do, and why, without doing it",
+		Long: `Say what run would do with the same flags, and why: the wall, every limit and
+how it is enforced, everything of the host that the box could see. Nothing is
+started and nothing is written. Exits with 126 where policy would refuse.`,
+		Example: "  proofbox plan --code generated -- python3 job.py",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, command, err := afterDash(cmd, args)
+			if err != nil {
+				return err
+			}
+			spec, err := f.spec(cmd)
+			if err != nil {
+				return failed(err)
+			}
+			plan, err := a.client.Plan(cmd.Context(), spec, command)
+			if err != nil {
+				return failed(err)
+			}
+			if a.json {
+				return a.document(plan)
+			}
+			a.showPlan(plan)
+			return nil
+		},
+	}
+	f.add(cmd)
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+func (a *app) showPlan(p proofbox.Plan) {
+	wall := string(p.Terms.Wall)
+	if p.Terms.Accelerator != "" {
+		wall += " (" + p.Terms.Accelerator + ")"
+	}
+	a.field("command", strings.Join(quoteAll(p.Command), " "))
+	a.field("wall", wall)
+	a.field("image", p.Image)
+	a.field("user", p.User)
+	if w := p.Workspace; w != nil {
+		a.field("workspace", fmt.Sprintf("%s: %s of %s and %s", w.Original, w.Method, plural(w.Files, "entry"), proofbox.Size(w.Bytes)))
+		a.field("", w.Why)
+		if w.Hidden > 0 {
+			a.field("", fmt.Sprintf("%s hidden from the box", plural(w.Hidden, "path")))
+		}
+	}
+	a.printf("\nlimits\n")
+	a.showLimits(p.Terms)
+	a.printf("\nwhat the box sees of the host, read-only but for the copy\n")
+	for _, m := range p.Mounts {
+		arrow := m.Target
+		if m.Source != m.Target {
+			arrow = m.Source + " → " + m.Target
+		}
+		a.printf("  %-44s %s\n", arrow, m.Why)
+	}
+	a.printf("\nwhy\n")
+	for _, r := range p.Terms.Reasons {
+		a.printf("  %s\n      %s (rule %s)\n", r.Decision, r.Because, r.Rule)
+	}
+	for _, w := range p.Warnings {
+		a.printf("\nwarning: %s\n", w)
+	}
+}
+
+func (a *app) showLimits(t proofbox.Terms) {
+	values := map[string]any{
+		"memory": t.Limits.Memory, "cpus": t.Limits.CPUs, "pids": t.Limits.Pids,
+		"disk": t.Limits.Disk, "time": t.Limits.Time, "output": t.Limits.Output,
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		e := t.Enforced[name]
+		a.printf("  %-8s %-10v by %s\n", name, values[name], e.By)
+		if e.Weaker != "" {
+			a.printf("  %19s weaker: %s\n", "", e.Weaker)
+		}
+	}
+}
+
+// field writes one line of a page.
+func (a *app) field(name, value string) { a.printf("%-10s %s\n", name, value) }
+
+// quoteAll quotes words as a shell would need them.
+func quoteAll(words []string) []string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = w
+		if w == "" || strings.ContainsAny(w, " \t\n\"'\\$&|;<>()*?[]#~`!{}") {
+			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return quoted
+}

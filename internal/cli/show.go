@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"proofbox"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "show RUN", Short: "Say everything about a run",
+		Long: `Say everything about a run: which wall and why, which protections were read
+back, what ended it, what it changed, and what of it is left on the host.
+
+RUN is an ID, the beginning of one, or last.`,
+		Example: "  proofbox show last\n  proofbox show last --json", Args: oneRun,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			run, err := a.client.Show(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.document(run)
+			}
+			a.showRun(run)
+			return nil
+		},
+	}
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+func (a *app) showRun(r proofbox.Run) {
+	a.field("run", strings.TrimSpace(r.ID+" "+r.Name))
+	a.field("state", string(r.State))
+	if r.Ended != "" {
+		a.field("ended", fmt.Sprintf("%s (exit status %d)", r.Ended, r.ExitCode))
+	}
+	a.field("created", r.Created.Local().Format(time.DateTime))
+	a.field("used", usageText(r.Usage))
+	a.showPlan(r.Plan)
+	a.printf("\nprotections, read back before the command started\n")
+	for _, c := range r.Controls {
+		mark := "in force"
+		if !c.OK {
+			mark = "MISSING"
+		}
+		a.printf("  %-8s %s: %s\n", mark, c.Name, c.Found)
+	}
+	a.printf("\nchanges    %d added, %d modified, %d deleted%s\n", r.Changes.Added, r.Changes.Modified, r.Changes.Deleted, decided(r))
+	a.printf("data       %d declared, network calls %d, intents %d, spent %s USD\n", len(r.Contents), len(r.Egress), len(r.Intents), r.Spend.USD)
+	a.showTeardown(r.Teardown)
+	for _, w := range r.Warnings {
+		a.printf("warning: %s\n", w)
+	}
+}
+
+func decided(r proofbox.Run) string {
+	if r.Decision == "" {
+		return ""
+	}
+	return ", " + string(r.Decision)
+}
+
+func usageText(u proofbox.Usage) string {
+	text := fmt.Sprintf("%v", time.Duration(u.Wall).Round(time.Millisecond))
+	if u.PeakMemory > 0 {
+		text += fmt.Sprintf(", %d KiB of memory at most", u.PeakMemory>>10)
+	}
+	return text + fmt.Sprintf(", %d bytes of output", u.Output)
+}
+
+func (a *app) showTeardown(t *proofbox.Teardown) {
+	if t == nil {
+		return
+	}
+	state := "every object verified gone"
+	if !t.Clean {
+		state = "SOMETHING IS LEFT"
+	}
+	a.printf("\nteardown   by the %s: %s\n", t.By, state)
+	for _, o := range t.Objects {
+		mark := "gone"
+		if !o.Gone {
+			mark = "LEFT"
+		}
+		a.printf("  %-5s %-14s %s (%s)\n", mark, o.Kind, o.Name, o.Found)
+	}
+}
+
+func (a *app) runsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "runs", Short: "List the runs, the newest first", Args: usageArgs(cobra.NoArgs),
+		Example: "  proofbox runs",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			runs, err := a.client.Runs(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.document(runs)
+			}
+			for _, r := range runs {
+				ended := r.Ended
+				if ended == "" {
+					ended = string(r.State)
+				}
+				a.printf("%-10s %s  %-9s  %-26s %3d changes%-12s %s\n", r.ID, r.Created.Local().Format(time.DateTime), r.Wall, ended,
+					r.Changes.Added+r.Changes.Modified+r.Changes.Deleted, decided(r), strings.Join(quoteAll(r.Command), " "))
+			}
+			return nil
+		},
+	}
+	a.jsonFlag(cmd)
+	return cmd
+}

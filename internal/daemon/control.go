@@ -1,0 +1,47 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+
+	"proofbox/internal/box"
+)
+
+// control serves the API on a socket in a run's directory while this process
+// supervises the run, for other processes of the same user.
+type control struct {
+	server *http.Server
+}
+
+// serveControl makes the socket. Its directory is the user's alone.
+func (d *Daemon) serveControl(dir string, note func(box.Object) error) (*control, error) {
+	path := dir + "/" + controlFile
+	if err := note(box.Object{Kind: box.Socket, Name: path}); err != nil {
+		return nil, err
+	}
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the run's directory: %w", err)
+	}
+	defer folder.Close()
+	// By the descriptor the address is short enough for any path.
+	short := fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), controlFile)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: short})
+	if err != nil {
+		return nil, fmt.Errorf("making the run's control socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // the teardown removes it
+	c := &control{server: &http.Server{Handler: d.Handler()}}
+	go c.server.Serve(l) // ends when the server is closed
+	return c, nil
+}
+
+func (c *control) close() error {
+	if err := c.server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("closing the control socket: %w", err)
+	}
+	return nil
+}

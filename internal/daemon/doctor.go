@@ -1,0 +1,221 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"proofbox"
+	"proofbox/internal/api"
+	"proofbox/internal/box/jail"
+)
+
+// Doctor starts a real box behind every wall and says what works on this host
+// and what to do about the rest.
+func (d *Daemon) Doctor(ctx context.Context, progress func(proofbox.Event)) (proofbox.Health, error) {
+	user, err := jail.BoxUser()
+	if err != nil {
+		return proofbox.Health{}, err
+	}
+	h := proofbox.Health{Version: proofbox.Version, Home: d.store.home, User: user, Checks: d.checks()}
+	for _, wall := range proofbox.Walls {
+		progress(proofbox.Event{Progress: fmt.Sprintf("starting a box behind the wall %s", wall)})
+		h.Walls = append(h.Walls, d.try(ctx, wall))
+	}
+	return h, nil
+}
+
+// trialText is what a trial box must print.
+const trialText = "a box has run"
+
+// try runs a box behind a wall.
+func (d *Daemon) try(ctx context.Context, wall proofbox.Wall) proofbox.WallHealth {
+	state := d.wallState(ctx, wall)
+	h := proofbox.WallHealth{Wall: wall, Found: state.Why, Limits: state.Limits}
+	if !state.Available {
+		h.Next = nextFor(wall)
+		return h
+	}
+	var out, errOut bytes.Buffer
+	run, err := d.Run(ctx, proofbox.RunRequest{
+		Spec: proofbox.Spec{
+			Name: "doctor", Wall: wall, Risk: proofbox.Risk{Code: proofbox.Reviewed},
+			Workspace: proofbox.Workspace{Original: noWorkspace},
+		},
+		Command: []string{"/bin/sh", "-c", "echo " + trialText},
+	}, api.Session{
+		Stdout: &out, Stderr: &errOut,
+		Event: func(proofbox.Event) {}, Drive: func(api.Driver) {},
+	})
+	h.Controls = run.Controls
+	switch {
+	case err != nil:
+		h.Found, h.Next = err.Error(), nextFor(wall)
+	case strings.TrimSpace(out.String()) != trialText || run.ExitCode != 0:
+		h.Found = fmt.Sprintf("a box started and its command did not do its work: %s, %q", run.Ended, errOut.String())
+		h.Next = nextFor(wall)
+	case run.Teardown == nil || !run.Teardown.Clean:
+		h.Found = fmt.Sprintf("a box has run, and something of it is left: `proofbox show %s` names it", run.ID)
+	default:
+		h.Works = true
+		h.Found = fmt.Sprintf("a box ran; %d controls were read back, %d host objects verified gone", len(run.Controls), len(run.Teardown.Objects))
+	}
+	return h
+}
+
+func nextFor(wall proofbox.Wall) string {
+	switch wall {
+	case proofbox.MicroVM:
+		return "use the wall gvisor until this version of proofbox has microVMs"
+	case proofbox.Gvisor:
+		return "`make build` builds bin/runsc; the checks below name what else is missing"
+	}
+	return "`make build` builds bin/runc, `proofbox setup` installs what it needs; the checks below name what else is missing"
+}
+
+// checks are facts about the host that walls depend on.
+func (d *Daemon) checks() []proofbox.Check {
+	list := []proofbox.Check{
+		fileCheck("proofbox-jail", d.programs.jail, "run `make build`"),
+		fileCheck("proofbox-init", d.programs.init, "run `make build`"),
+		userSpaces(),
+		d.cgroups(),
+	}
+	if os.Geteuid() != 0 {
+		list = append(list, subordinates())
+	}
+	return append(list, d.freeSpace())
+}
+
+func fileCheck(name, path, next string) proofbox.Check {
+	if _, err := os.Stat(path); err != nil {
+		return proofbox.Check{Name: name, Found: err.Error(), Next: next}
+	}
+	return proofbox.Check{Name: name, OK: true, Found: path}
+}
+
+// userSpaces looks at the switches by which distributions forbid user
+// namespaces to ordinary users.
+func userSpaces() proofbox.Check {
+	c := proofbox.Check{Name: "user namespaces", OK: true, Found: "allowed"}
+	for _, s := range []struct{ file, bad, next string }{
+		{"/proc/sys/user/max_user_namespaces", "0", "`sysctl user.max_user_namespaces=10000` as root"},
+		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "`sysctl kernel.unprivileged_userns_clone=1` as root"},
+		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "give proofbox-jail an AppArmor profile with `userns,`, or `sysctl kernel.apparmor_restrict_unprivileged_userns=0` as root"},
+	} {
+		text, err := os.ReadFile(s.file)
+		if err == nil && strings.TrimSpace(string(text)) == s.bad && os.Geteuid() != 0 {
+			c.OK, c.Found, c.Next = false, s.file+" is "+s.bad, s.next
+		}
+	}
+	return c
+}
+
+func (d *Daemon) cgroups() proofbox.Check {
+	l := d.host.Cgroups
+	if len(l.Why) == 0 {
+		return proofbox.Check{Name: "cgroups", OK: true, Found: l.Version}
+	}
+	var why []string
+	for _, w := range l.Why {
+		why = append(why, w)
+	}
+	return proofbox.Check{
+		Name: "cgroups", Found: "some limits have weaker means: " + strings.Join(why, "; "),
+		Next: "run as root, or with a delegated cgroup: `systemd-run --user --scope -p Delegate=yes proofbox …`",
+	}
+}
+
+func subordinates() proofbox.Check {
+	id, err := jail.UserIdentity()
+	switch {
+	case err != nil:
+		return proofbox.Check{Name: "subordinate IDs", Found: err.Error()}
+	case !id.Tools:
+		return proofbox.Check{
+			Name: "subordinate IDs", Found: "none, or no newuidmap to map them: a box has one user only",
+			Next: "as root: install uidmap, and `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`",
+		}
+	}
+	return proofbox.Check{Name: "subordinate IDs", OK: true, Found: id.Text}
+}
+
+// leastSpace is below what doctor warns of a full disk.
+const leastSpace = 2 << 30
+
+func (d *Daemon) freeSpace() proofbox.Check {
+	var st unix.Statfs_t
+	if err := unix.Statfs(d.store.home, &st); err != nil {
+		return proofbox.Check{Name: "free space", Found: err.Error()}
+	}
+	free := int64(st.Bavail) * st.Bsize
+	c := proofbox.Check{Name: "free space", OK: free >= leastSpace, Found: fmt.Sprintf("%d MiB at %s", free>>20, d.store.home)}
+	if !c.OK {
+		c.Next = "make room, or set PROOFBOX_HOME to a larger disk"
+	}
+	return c
+}
+
+// packages are what the walls need of the host's distribution, by a program
+// that each brings.
+var packages = []struct{ name, program, what string }{
+	{"uidmap", "newuidmap", "subordinate IDs in boxes of ordinary users"},
+	{"e2fsprogs", "mkfs.ext4", "exact disk limits for boxes that root starts"},
+	{"libseccomp2", "", "the container runtime's system call filter"},
+}
+
+// Setup finds the packages that this host lacks and, where install is set,
+// installs them with apt-get.
+func (d *Daemon) Setup(ctx context.Context, install bool, progress func(proofbox.Event)) (proofbox.Setup, error) {
+	s := proofbox.Setup{Missing: []proofbox.Package{}, Installed: []proofbox.Package{}}
+	for _, p := range packages {
+		if !installed(p.name, p.program) {
+			s.Missing = append(s.Missing, proofbox.Package{Name: p.name, For: p.what})
+		}
+	}
+	if !install || len(s.Missing) == 0 {
+		return s, nil
+	}
+	if os.Geteuid() != 0 {
+		return s, errors.New("installing packages needs root: run `proofbox setup --install` as root")
+	}
+	for _, p := range s.Missing {
+		progress(proofbox.Event{Progress: fmt.Sprintf("installing %s, for %s", p.Name, p.For)})
+		cmd := exec.CommandContext(ctx, "apt-get", "install", "--yes", "--no-install-recommends", p.Name)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return s, fmt.Errorf("installing %s: %w: %q; it can be tried again", p.Name, err, tail(out))
+		}
+		s.Installed = append(s.Installed, p)
+	}
+	s.Missing = []proofbox.Package{}
+	return s, nil
+}
+
+// installed looks for a package's program, or, where it has none, for a library
+// of its name.
+func installed(name, program string) bool {
+	if program == "" {
+		found, err := filepath.Glob("/usr/lib/*/" + strings.TrimSuffix(name, "2") + ".so.2*")
+		return err == nil && len(found) > 0
+	}
+	for _, dir := range []string{"/usr/bin", "/usr/sbin", "/bin", "/sbin"} {
+		if _, err := os.Stat(filepath.Join(dir, program)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// tail gives the last bytes of a program's output.
+func tail(out []byte) []byte {
+	const keep = 400
+	return out[max(0, len(out)-keep):]
+}

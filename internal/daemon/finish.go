@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"proofbox"
+	"proofbox/internal/audit"
+	"proofbox/internal/box"
+)
+
+// note journals an object that the run itself makes.
+func (s *session) note(o box.Object) error {
+	if err := s.journal.Note(o); err != nil {
+		return err
+	}
+	s.objects = append(s.objects, o)
+	return nil
+}
+
+// account adds to what is known of the run's host objects.
+func (s *session) account(objects []proofbox.HostObject) {
+	s.released = append(s.released, objects...)
+}
+
+// finish takes down whatever the run has made, at whatever point it has got to,
+// and writes the final record. It goes on after errors.
+func (s *session) finish(ctx context.Context) error {
+	defer close(s.done)
+	defer s.daemon.dismiss(s)
+	err := s.takeDown(ctx)
+	teardown := proofbox.Teardown{
+		Run: s.run.ID, Clean: box.Clean(s.released), Time: time.Now().UTC(), Objects: s.released, By: "supervisor",
+	}
+	s.run.Finish, s.run.State, s.run.Teardown = teardown.Time, proofbox.Ended, &teardown
+	if s.run.Ended == "" {
+		s.run.Ended = "proofbox could not start the run"
+	}
+	err = errors.Join(err, s.daemon.conclude(ctx, s.run))
+	if teardown.Clean {
+		err = errors.Join(err, s.daemon.store.settle(s.run.ID))
+	}
+	return errors.Join(err, s.lock.Close())
+}
+
+// takeDown ends the box, collects its changes and releases what it held.
+func (s *session) takeDown(ctx context.Context) error {
+	var err error
+	if s.box != nil {
+		s.box.TakeDown(ctx)
+		err = s.collect(ctx)
+		account, closeErr := s.box.Close(ctx)
+		s.account(account)
+		err = errors.Join(err, closeErr)
+	}
+	if s.control != nil {
+		err = errors.Join(err, s.control.close())
+	}
+	if s.output != nil {
+		err = errors.Join(err, s.output.close())
+	}
+	s.account(box.Release(ctx, s.objects))
+	if s.journal != nil {
+		err = errors.Join(err, s.journal.Close())
+	}
+	return err
+}
+
+// collect computes the run's changes, after all processes of the box have
+// ended.
+func (s *session) collect(ctx context.Context) error {
+	if s.base == nil {
+		return nil
+	}
+	fd, err := unix.Openat(int(s.box.Scratch().Fd()), box.UpperName, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("opening what the box wrote: %w", err)
+	}
+	upper := os.NewFile(uintptr(fd), "upper")
+	defer upper.Close()
+	changes, err := s.base.Collect(ctx, upper, filepath.Join(s.daemon.store.dir(s.run.ID), changesDir))
+	if err != nil {
+		return err
+	}
+	s.run.Changes = changes.Tally()
+	s.run.Warnings = append(s.run.Warnings, changes.Warnings()...)
+	return nil
+}
+
+// conclude signs a run's teardown, records its end and saves it.
+func (d *Daemon) conclude(ctx context.Context, run *proofbox.Run) error {
+	receipt, err := d.key.SignReceipt(ctx, run.ID, audit.TeardownPredicate, run.Teardown)
+	if err == nil {
+		err = writeFile(filepath.Join(d.store.dir(run.ID), teardownFile), receipt)
+	}
+	return errors.Join(err,
+		d.note(ctx, "end", run.ID, ending{run.Ended, run.ExitCode, run.Changes}),
+		d.note(ctx, "teardown", run.ID, run.Teardown),
+		d.store.save(run))
+}
+
+// ending is what the audit log holds of a run's end.
+type ending struct {
+	Ended    string         `json:"ended"`
+	ExitCode int            `json:"exit_code"`
+	Changes  proofbox.Tally `json:"changes"`
+}
