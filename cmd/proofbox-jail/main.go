@@ -25,7 +25,7 @@ func main() {
 		exitOn(awaitMapping())
 	}
 	exitOn(await(jail.Admitted))
-	go endWithParent()
+	go obey()
 	exitOn(build())
 	exitOn(supervise())
 }
@@ -65,16 +65,19 @@ func await(order string) error {
 	return nil
 }
 
-// endWithParent ends the jail when the control socket closes. The parent sends
-// nothing after [jail.Admitted], so whatever else is read is an error too.
-func endWithParent() {
-	buf := make([]byte, 1)
+// obey carries out the parent's orders until the control socket closes, and
+// ends the jail then.
+func obey() {
+	buf := make([]byte, 64)
 	for {
-		_, err := unix.Read(jail.ControlFD, buf)
-		if err == unix.EINTR {
-			continue
+		n, err := unix.Read(jail.ControlFD, buf)
+		switch {
+		case err == unix.EINTR:
+		case err == nil && string(buf[:n]) == jail.Look:
+			exitOn(report(jail.Report{Used: look()}, nil))
+		default:
+			os.Exit(0)
 		}
-		os.Exit(0)
 	}
 }
 

@@ -77,7 +77,7 @@ func supervise() error {
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.ECHILD:
-			select {} // endWithParent ends the process
+			select {} // obey ends the process
 		case err != nil:
 			return fmt.Errorf("reaping: %w", err)
 		case pid == program:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -158,15 +159,12 @@ func (r *root) overlay(o jail.Overlay) error {
 	if err := r.folder(jail.Dir{Path: o.Target, Mode: 0o755}); err != nil {
 		return err
 	}
-	lower := ""
+	lower := make([]string, len(o.Lower))
 	for i, l := range o.Lower {
-		if i > 0 {
-			lower += ":"
-		}
-		lower += foundation + l
+		lower[i] = foundation + l
 	}
 	data := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,userxattr,volatile,index=off,metacopy=off,xino=off",
-		lower, foundation+o.Upper, foundation+o.Work)
+		strings.Join(lower, ":"), foundation+o.Upper, foundation+o.Work)
 	if err := unix.Mount("overlay", foundation+o.Target, "overlay", unix.MS_NOSUID|unix.MS_NODEV, data); err != nil {
 		return fmt.Errorf("mounting the writable copy: %w", err)
 	}

@@ -234,9 +234,6 @@ func (c Config) layout(id *jail.Identity) Layout {
 	if c.Enforced["pids"].By == byRlimit {
 		l.Rlimits["RLIMIT_NPROC"] = uint64(c.Limits.Pids + initTasks)
 	}
-	if c.Enforced["memory"].By == bySupervisor {
-		l.Rlimits["RLIMIT_DATA"] = uint64(c.Limits.Memory)
-	}
 	return l
 }
 

@@ -2,9 +2,6 @@ package box
 
 import (
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 
 	"proofbox"
 	"proofbox/internal/box/cgroup"
@@ -108,34 +105,4 @@ func (b *Box) limitControls(s Started) []proofbox.Control {
 		found = append(found, c)
 	}
 	return append(found, diskControl(b.jail.Scratch, b.config.Limits.Disk))
-}
-
-// memoryOf adds up what a process has in memory that is its own or shared
-// memory, in bytes; see proc_pid_status(5).
-func memoryOf(pid int) int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0 // it has ended
-	}
-	var sum int64
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(line, ":")
-		if name != "RssAnon" && name != "RssShmem" {
-			continue
-		}
-		kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-		if err == nil {
-			sum += kib << 10
-		}
-	}
-	return sum
-}
-
-// tasksOf counts a process's threads.
-func tasksOf(pid int) int {
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		return 0 // it has ended
-	}
-	return len(tasks)
 }

@@ -56,6 +56,7 @@ func (b *Box) Run(ctx context.Context, cmd door.Command, stdio Stdio, started fu
 
 	exit, err := b.exec(ctx, cmd, stdio, started)
 	o.Finish = time.Now()
+	b.look() // what came and went since the last look
 	b.judge(&o, cmd, exit, err)
 	return o
 }
@@ -94,6 +95,8 @@ func (b *Box) judge(o *Outcome, cmd door.Command, exit door.Exit, err error) {
 		o.Ended, o.ExitCode = cause.Ended, cause.ExitCode
 	case used.OOMKills > 0 && failed:
 		o.Ended, o.ExitCode = "memory limit "+b.config.Limits.Memory.String(), proofbox.ExitKilled
+	case used.PidsRefuse > 0 && err != nil: // gVisor does not survive it
+		o.Ended, o.ExitCode = fmt.Sprintf("pids limit %d", b.config.Limits.Pids), proofbox.ExitKilled
 	case err != nil:
 		o.Ended, o.ExitCode = "the box was lost: "+b.lost(err).Error(), proofbox.ExitFailed
 	default:
@@ -112,7 +115,7 @@ func (b *Box) blame(o *Outcome, refused int64, failed bool) {
 	switch {
 	case full(b.Scratch()) || b.meter.diskFull.Load():
 		touched = "disk limit " + b.config.Limits.Disk.String()
-	case refused > 0:
+	case refused > 0 || b.meter.pidsFull.Load():
 		touched = fmt.Sprintf("pids limit %d", b.config.Limits.Pids)
 	default:
 		return
@@ -163,6 +166,7 @@ func (b *Box) endedBy() *Cause {
 type meter struct {
 	bytes    atomic.Int64 // written to standard output and error
 	diskFull atomic.Bool  // the scratch was full once
+	pidsFull atomic.Bool  // the box once had all the tasks that it may
 }
 
 // metered counts what goes to w and ends the box when the output limit is

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"proofbox"
-	"proofbox/internal/box/jail"
 )
 
 // watchEvery is how often a box is looked at for what the kernel does not
 // enforce.
 const watchEvery = 100 * time.Millisecond
+
+// lookTime bounds one look.
+const lookTime = 10 * time.Second
 
 // watch looks at the box until the context ends.
 func (b *Box) watch(ctx context.Context) {
@@ -34,25 +36,23 @@ func (b *Box) look() {
 		b.meter.diskFull.Store(true)
 	}
 	memory := b.config.Enforced["memory"].By == bySupervisor
-	tasks := b.config.Enforced["pids"].By == bySupervisor
-	if !memory && !tasks {
+	pids := b.config.Enforced["pids"].By
+	if !memory && pids != bySupervisor && pids != byRlimit {
 		return
 	}
-	family, err := jail.Descendants(b.jail.PID)
+	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+	defer cancel()
+	used, err := b.jail.Look(ctx)
 	if err != nil {
 		b.End(Cause{fmt.Sprintf("the box could not be watched: %v", err), proofbox.ExitFailed})
 		return
 	}
-	var bytes int64
-	count := 0
-	for _, pid := range family {
-		bytes += memoryOf(pid)
-		count += tasksOf(pid)
-	}
-	if memory && bytes > int64(b.config.Limits.Memory) {
+	switch {
+	case memory && used.Bytes > int64(b.config.Limits.Memory):
 		b.End(Cause{"memory limit " + b.config.Limits.Memory.String(), proofbox.ExitKilled})
-	}
-	if tasks && count > b.taskLimit() {
+	case pids == bySupervisor && used.Tasks > b.taskLimit():
 		b.End(Cause{fmt.Sprintf("pids limit %d", b.config.Limits.Pids), proofbox.ExitKilled})
+	case pids == byRlimit && used.Tasks >= b.config.Limits.Pids:
+		b.meter.pidsFull.Store(true)
 	}
 }

@@ -117,15 +117,16 @@ func (a *app) showStat(changes []proofbox.Change) {
 
 // describePath names a change's path, what it is, and what became of it.
 func describePath(c proofbox.Change) string {
-	text := terminal.Name(string(c.Path))
+	var text strings.Builder
+	text.WriteString(terminal.Name(string(c.Path)))
 	if c.After.Kind == proofbox.Folder || c.After.Kind == proofbox.Absent && c.Before.Kind == proofbox.Folder {
-		text += "/"
+		text.WriteString("/")
 	}
 	if c.After.Kind == proofbox.Symlink {
-		text += " → " + terminal.Name(string(c.After.Target))
+		text.WriteString(" → " + terminal.Name(string(c.After.Target)))
 	}
 	if c.Before.Kind != proofbox.Absent && c.After.Kind != proofbox.Absent && c.Before.Mode.Perm() != c.After.Mode.Perm() && c.After.Kind != proofbox.Symlink {
-		text += fmt.Sprintf(" (mode %o → %o)", c.Before.Mode.Perm(), c.After.Mode.Perm())
+		text.WriteString(fmt.Sprintf(" (mode %o → %o)", c.Before.Mode.Perm(), c.After.Mode.Perm()))
 	}
 	for _, note := range []struct {
 		when bool
@@ -136,10 +137,10 @@ func describePath(c proofbox.Change) string {
 		{c.Drifted, "the original changed meanwhile"},
 	} {
 		if note.when {
-			text += " [" + note.text + "]"
+			text.WriteString(" [" + note.text + "]")
 		}
 	}
-	return text
+	return text.String()
 }
 
 func amount(c proofbox.Change) string {

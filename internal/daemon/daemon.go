@@ -5,7 +5,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -199,6 +198,3 @@ func ownProgram(name string) string {
 	}
 	return filepath.Join(beside, name)
 }
-
-// errNotRunning says that a run has ended, or is supervised elsewhere.
-var errNotRunning = errors.New("the run is not running")

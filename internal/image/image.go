@@ -85,8 +85,12 @@ const (
 func identityFiles() []File {
 	var files []File
 	for _, f := range []struct{ name, text string }{
-		{"passwd", passwd}, {"group", group}, {"hosts", hosts}, {"hostname", "box\n"},
-		{"nsswitch.conf", nsswitch}, {"resolv.conf", resolv},
+		{"passwd", passwd},
+		{"group", group},
+		{"hosts", hosts},
+		{"hostname", "box\n"},
+		{"nsswitch.conf", nsswitch},
+		{"resolv.conf", resolv},
 	} {
 		files = append(files, File{Path: "/etc/" + f.name, Mode: 0o644, Data: []byte(f.text)})
 	}

@@ -117,10 +117,7 @@ func (c *Changes) mark(kept []proofbox.Change) error {
 
 // target is the original while it is written, reached only through its
 // descriptor and without following a link.
-type target struct {
-	root     int
-	uid, gid int
-}
+type target struct{ root int }
 
 func openTarget(dir string) (*target, error) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -223,10 +224,5 @@ func (c *Changes) text(e proofbox.Entry) (text string, ok bool, err error) {
 
 // binary says whether bytes are no text: like git, by a NUL, but anywhere.
 func binary(data []byte) bool {
-	for _, b := range data {
-		if b == 0 {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(data, 0)
 }

@@ -122,8 +122,17 @@ type Report struct {
 	// Exited is sent once, when the program has ended.
 	Exited bool `json:"exited,omitempty"`
 	Status int  `json:"status,omitempty"` // as a shell has it: 128 + signal
+	// Used answers the order [Look].
+	Used *Used `json:"used,omitempty"`
 	// Error ends the jail.
 	Error string `json:"error,omitempty"`
+}
+
+// Used is what the processes of a box use, as far as a look from the jail can
+// tell; what only serves the box is not counted.
+type Used struct {
+	Bytes int64 `json:"bytes"` // of memory
+	Tasks int   `json:"tasks"`
 }
 
 // Orders that the parent sends, one a message.
@@ -134,6 +143,8 @@ const (
 	// Admitted says that the jail may begin: whatever must be done to its
 	// process before it has children is done.
 	Admitted = "admitted"
+	// Look asks for a report of what the box uses.
+	Look = "look"
 )
 
 // AwaitMapping is the argument that tells cmd/proofbox-jail to wait for

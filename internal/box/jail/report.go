@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,6 +36,32 @@ func (j *Jail) listen(built chan<- error) {
 	}
 }
 
+// Look asks the jail what the processes of its box use.
+func (j *Jail) Look(ctx context.Context) (Used, error) {
+	j.looking.Lock()
+	defer j.looking.Unlock()
+	select {
+	case <-j.looks: // the answer to a look that was given up
+	default:
+	}
+	if err := j.order(Look); err != nil {
+		select {
+		case <-j.gone:
+			return Used{}, nil
+		default:
+			return Used{}, err
+		}
+	}
+	select {
+	case u := <-j.looks:
+		return u, nil
+	case <-j.gone:
+		return Used{}, nil
+	case <-ctx.Done():
+		return Used{}, fmt.Errorf("looking at what the box uses: %w", context.Cause(ctx))
+	}
+}
+
 func (j *Jail) awaitExit() {
 	for {
 		report, _, err := j.receive()
@@ -43,9 +70,13 @@ func (j *Jail) awaitExit() {
 			return // the jail is gone
 		case report.Error != "":
 			j.fail(fmt.Errorf("in the jail: %s", report.Error))
+		case report.Used != nil:
+			select {
+			case j.looks <- *report.Used:
+			default: // whoever asked has given up
+			}
 		case report.Exited:
 			j.status <- report.Status
-			return
 		}
 	}
 }

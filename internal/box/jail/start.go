@@ -43,6 +43,8 @@ type Jail struct {
 	cmd     *exec.Cmd
 	control *os.File
 	status  chan int
+	looking sync.Mutex // held for one look
+	looks   chan Used
 	gone    chan struct{}
 	mu      sync.Mutex
 	fault   error // why the jail ended, guarded by mu
@@ -81,7 +83,7 @@ func Start(ctx context.Context, c Config) (*Jail, error) {
 	}
 	j := &Jail{
 		PID: cmd.Process.Pid, cmd: cmd, control: ours,
-		status: make(chan int, 1), gone: make(chan struct{}),
+		status: make(chan int, 1), looks: make(chan Used, 1), gone: make(chan struct{}),
 	}
 	built := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { j.Kill() })
