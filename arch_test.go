@@ -72,7 +72,7 @@ var layers = map[string]layer{
 	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/oci", "internal/box/seccomp", "internal/door", "internal/image", "internal/policy", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/terminal"}, theirs: []string{cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
-	"internal/bench":  {ours: []string{".", "client"}, theirs: []string{sys}, why: "it measures what a user meets"},
+	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/oci"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
 
 	// the programs
 	"cmd/proofbox":      {ours: []string{"internal/cli"}, why: "main is one line"},

@@ -31,8 +31,8 @@ var masked = []string{
 // readOnly are parts of /proc that a box may read only.
 var readOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"}
 
-// spec is the bundle's configuration.
-func (r *Runtime) spec(l box.Layout) *specs.Spec {
+// Spec is the configuration of a bundle.
+func (r *Runtime) Spec(l box.Layout) *specs.Spec {
 	return &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: l.Hostname,

@@ -64,7 +64,7 @@ const (
 
 // Steps implements [box.Runtime].
 func (r *Runtime) Steps(l box.Layout) ([]jail.Step, jail.Program, error) {
-	config, err := json.Marshal(r.spec(l))
+	config, err := json.Marshal(r.Spec(l))
 	if err != nil {
 		return nil, jail.Program{}, fmt.Errorf("encoding the bundle: %w", err)
 	}
@@ -83,22 +83,22 @@ func (r *Runtime) Steps(l box.Layout) ([]jail.Step, jail.Program, error) {
 	}
 	return steps, jail.Program{
 		Path: binary,
-		Args: append([]string{string(r.Flavour)}, r.arguments(l.ID)...),
+		Args: append([]string{string(r.Flavour)}, r.Arguments(stateDir, bundleDir, l.ID)...),
 		Env:  []string{"PATH=/usr/bin:/bin", "XDG_RUNTIME_DIR=" + stateDir},
 	}, nil
 }
 
-// arguments is the runtime's command line.
-func (r *Runtime) arguments(id string) []string {
+// Arguments is the runtime's command line, without its name, to run a bundle.
+func (r *Runtime) Arguments(state, bundle, id string) []string {
 	if r.Flavour == Runsc {
 		return []string{
-			"--root", stateDir, "--platform", "systrap", "--network", "none",
+			"--root", state, "--platform", "systrap", "--network", "none",
 			"--ignore-cgroups", "--overlay2", "none", "--host-uds", "open", "--oci-seccomp",
 			"--file-access", "exclusive", "--file-access-mounts", "exclusive",
-			"run", "--bundle", bundleDir, id,
+			"run", "--bundle", bundle, id,
 		}
 	}
-	return []string{"--root", stateDir, "run", "--bundle", bundleDir, id}
+	return []string{"--root", state, "run", "--bundle", bundle, id}
 }
 
 // libraries shows the runtime the host's system libraries, as folders or as the
