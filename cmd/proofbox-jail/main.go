@@ -24,8 +24,6 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == jail.AwaitMapping {
 		exitOn(awaitMapping())
 	}
-	exitOn(await(jail.Admitted))
-	go obey()
 	exitOn(build())
 	exitOn(supervise())
 }
@@ -97,6 +95,10 @@ func build() error {
 		return err
 	}
 	defer scratch.Close()
+	if err := await(jail.Admitted); err != nil {
+		return err
+	}
+	go obey()
 	if err := startProgram(plan.Program); err != nil {
 		return err
 	}

@@ -14,32 +14,29 @@ import (
 
 // processes tells the box's processes from those that only serve it, by their
 // user namespace: what serves the box is in the jail's own.
-func (b *Box) processes(doorPID int) (s Started, servers []int, err error) {
+func (b *Box) processes(doorPID int) (s Started, err error) {
 	jailSpace, err := userSpaceOf(b.jail.PID)
 	if err != nil {
-		return s, nil, err
+		return s, err
 	}
 	family, err := jail.Descendants(b.jail.PID)
 	if err != nil {
-		return s, nil, err
+		return s, err
 	}
 	s = Started{
 		Door: doorPID, Jail: b.jail.PID, Layout: b.config.layout(b.identity),
 		Owner: b.identity.HostBox(), Range: b.identity.UIDs,
 	}
-	servers = []int{b.jail.PID}
 	for _, pid := range family {
 		space, err := userSpaceOf(pid)
 		if err != nil {
-			return s, nil, err
+			return s, err
 		}
-		if space == jailSpace {
-			servers = append(servers, pid)
-		} else {
+		if space != jailSpace {
 			s.Processes = append(s.Processes, pid)
 		}
 	}
-	return s, servers, nil
+	return s, nil
 }
 
 func userSpaceOf(pid int) (string, error) {

@@ -212,7 +212,7 @@ func (b *Box) startJail(ctx context.Context, h *Host, doorPath string) error {
 	b.jail, err = jail.Start(ctx, jail.Config{
 		Binary: h.Jail, Identity: b.identity, Files: plan.files, Log: b.log,
 		Plan:    jail.Plan{Steps: plan.steps, Scratch: jailScratch, Program: program},
-		Started: b.admit,
+		Started: b.admit, Admit: b.enter,
 	})
 	return err
 }
@@ -243,8 +243,7 @@ func (b *Box) affinity() int {
 	return n
 }
 
-// admit journals the jail's process and namespace and puts it into the box's
-// cgroup, before anything is built.
+// admit journals the jail's process and namespace.
 func (b *Box) admit(pid int) error {
 	since, err := startTime(pid)
 	if err != nil {
@@ -262,26 +261,30 @@ func (b *Box) admit(pid int) error {
 			return err
 		}
 	}
-	return b.group.Enter(pid)
+	return nil
 }
 
-// confine finishes the box before its first command: what only serves it
-// leaves its cgroup, the limits are set, process 1 restricts itself, and all of
-// it is read back.
+// enter puts the jail of a gVisor box into the box's cgroup before it has
+// children: the box is many processes then, and moving each would take longer
+// than all the rest. What serves the box is counted with it.
+func (b *Box) enter(jailPID int) error {
+	if b.config.Runtime.Wall() != proofbox.Gvisor {
+		return nil
+	}
+	return b.group.Enter(jailPID)
+}
+
+// confine finishes the box before its first command: process 1 restricts
+// itself and is put into the box's cgroup, which gets its limits, and all of it
+// is read back.
 func (b *Box) confine(ctx context.Context, doorPID int) error {
-	started, servers, err := b.processes(doorPID)
+	started, err := b.processes(doorPID)
 	if err != nil {
 		return err
 	}
-	for _, pid := range servers {
-		if err := b.group.Leave(pid); err != nil {
-			return err
-		}
-	}
-	if err := b.group.Limit(b.groupLimits()); err != nil {
-		return err
-	}
-	if err := b.restrict(ctx); err != nil {
+	limited := make(chan error, 1)
+	go func() { limited <- b.limit(started) }()
+	if err := errors.Join(b.restrict(ctx), <-limited); err != nil {
 		return err
 	}
 	b.Controls = append(b.Controls, b.limitControls(started)...)
@@ -292,6 +295,19 @@ func (b *Box) confine(ctx context.Context, doorPID int) error {
 		}
 	}
 	return nil
+}
+
+// limit puts the box's processes into its cgroup and sets the limits. Nothing
+// but process 1 has run yet that could have used anything.
+func (b *Box) limit(s Started) error {
+	if b.config.Runtime.Wall() != proofbox.Gvisor {
+		for _, pid := range s.Processes {
+			if err := b.group.Enter(pid); err != nil {
+				return err
+			}
+		}
+	}
+	return b.group.Limit(b.groupLimits())
 }
 
 // Scratch is what the box wrote. It can be read once the box is down, until

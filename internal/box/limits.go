@@ -95,14 +95,19 @@ func (b *Box) limitControls(s Started) []proofbox.Control {
 	for _, a := range b.group.Applied(b.groupLimits()) {
 		found = append(found, proofbox.Control{Name: "cgroup " + a.File, Want: a.Want, Found: a.Found, OK: a.OK})
 	}
-	for _, pid := range s.Processes {
-		in, err := b.group.Holds(pid)
-		c := proofbox.Control{Name: "cgroup membership", Want: "every process of the box", Found: fmt.Sprintf("process %d is in the box's group", pid), OK: in}
-		if !in || err != nil {
-			c.Found = fmt.Sprintf("process %d is not in the box's group (%v)", pid, err)
-			c.OK = false
-		}
-		found = append(found, c)
+	if len(b.group.Folders()) > 0 {
+		found = append(found, b.membership(s))
 	}
 	return append(found, diskControl(b.jail.Scratch, b.config.Limits.Disk))
+}
+
+// membership checks that every process of the box is in its cgroup.
+func (b *Box) membership(s Started) proofbox.Control {
+	c := proofbox.Control{Name: "cgroup membership", Want: "every process of the box", Found: fmt.Sprintf("%d of %d", len(s.Processes), len(s.Processes)), OK: true}
+	for _, pid := range s.Processes {
+		if in, err := b.group.Holds(pid); err != nil || !in {
+			c.OK, c.Found = false, fmt.Sprintf("process %d is not in the box's group (%v)", pid, err)
+		}
+	}
+	return c
 }

@@ -1,10 +1,7 @@
 // Package cgroup bounds what the processes of one box use together, on hosts
 // with cgroup v2, v1 or both side by side, and says honestly where it cannot.
 //
-// A box has one group in every hierarchy that is used. What serves the box (the
-// jail, the runtime's front end) starts in it, so that a cgroup namespace made
-// there shows nothing of the host, and leaves it before the limits are set. See
-// cgroups(7).
+// A box has one group in every hierarchy that is used. See cgroups(7).
 package cgroup
 
 import (
@@ -33,8 +30,6 @@ type Layout struct {
 	// parents maps each usable controller to the folder in which boxes' groups
 	// are made. Under cgroup v2 they are all the same.
 	parents map[string]string
-	// home maps each usable controller to the group that this process is in.
-	home map[string]string
 	// Version is "cgroup v2" or "cgroup v1"; empty where nothing is usable.
 	Version string
 	// Why says what is missing, for each controller that is not usable.
@@ -55,7 +50,7 @@ const groupName = "proofbox"
 func Detect() *Layout {
 	prepared.Lock()
 	defer prepared.Unlock()
-	l := &Layout{parents: map[string]string{}, home: map[string]string{}, Why: map[string]string{}}
+	l := &Layout{parents: map[string]string{}, Why: map[string]string{}}
 	own, err := ownGroups()
 	if err != nil {
 		return l.unusable(err.Error())
@@ -92,7 +87,6 @@ func (l *Layout) detectV1(mounts mountTable, own map[string]string) *Layout {
 			continue
 		}
 		l.parents[c] = parent
-		l.home[c] = filepath.Join(root, own[c])
 		l.Version = "cgroup v1"
 	}
 	return l
@@ -116,7 +110,6 @@ func (l *Layout) detectV2(own, top string) *Layout {
 			continue
 		}
 		l.parents[c] = parent
-		l.home[c] = own
 	}
 	return l
 }

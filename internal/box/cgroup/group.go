@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -59,12 +58,6 @@ func (g *Group) file(controller, name string) string {
 
 // Enter moves a process into the group.
 func (g *Group) Enter(pid int) error { return move(pid, g.Folders()) }
-
-// Leave moves a process out of the group, to where this process is.
-func (g *Group) Leave(pid int) error {
-	homes := slices.Sorted(maps.Values(g.layout.home))
-	return move(pid, slices.Compact(homes))
-}
 
 func move(pid int, dirs []string) error {
 	for _, dir := range dirs {

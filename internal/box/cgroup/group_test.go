@@ -141,29 +141,6 @@ func TestRemoveKillsWhatIsLeft(t *testing.T) {
 	}
 }
 
-func TestLeaveTakesAProcessOut(t *testing.T) {
-	_, g := group(t)
-	cmd := exec.Command("sleep", "600")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := cmd.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-		cmd.Wait() //nolint:errcheck // it was killed
-	}()
-	if err := g.Enter(cmd.Process.Pid); err != nil {
-		t.Fatal(err)
-	}
-	if err := g.Leave(cmd.Process.Pid); err != nil {
-		t.Fatal(err)
-	}
-	if in, err := g.Holds(cmd.Process.Pid); err != nil || in {
-		t.Errorf("the group still holds the process: %v, %v", in, err)
-	}
-}
-
 func TestUnusableSaysWhy(t *testing.T) {
 	l := cgroup.Detect()
 	for _, c := range []string{cgroup.Memory, cgroup.CPU, cgroup.Pids} {

@@ -140,8 +140,8 @@ const (
 	// Mapped says that the ID mappings of a jail that was started without them
 	// are written.
 	Mapped = "mapped"
-	// Admitted says that the jail may begin: whatever must be done to its
-	// process before it has children is done.
+	// Admitted says that the program may start: whatever must be done to the
+	// jail's process before it has children is done.
 	Admitted = "admitted"
 	// Look asks for a report of what the box uses.
 	Look = "look"

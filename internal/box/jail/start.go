@@ -30,6 +30,9 @@ type Config struct {
 	// one and before anything is built in it, so that it can be journaled.
 	// An error ends the jail.
 	Started func(pid int) error
+	// Admit, where it is set, is called while the root is being built, and
+	// has returned before the program starts. An error ends the jail.
+	Admit func(pid int) error
 }
 
 // Jail is a running jail.
@@ -117,6 +120,11 @@ func (j *Jail) admit(c Config) error {
 			return err
 		}
 		if err := j.order(Mapped); err != nil {
+			return err
+		}
+	}
+	if c.Admit != nil {
+		if err := c.Admit(j.PID); err != nil {
 			return err
 		}
 	}
