@@ -115,6 +115,8 @@ const (
 	Kept      Decision = "kept"      // everything was kept
 	PartKept  Decision = "part kept" // some paths were kept, the others are still there
 	Discarded Decision = "discarded"
+	// PartDiscarded: some paths were kept, the others are gone.
+	PartDiscarded Decision = "part kept, the rest discarded"
 )
 
 // Teardown is the account of the host objects that a run made. It is signed

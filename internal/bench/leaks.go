@@ -76,7 +76,7 @@ func (b *bench) many(ctx context.Context, together, total int) error {
 // look counts processes, mounts, cgroups, namespaces, sockets, loop devices and
 // this process's descriptors.
 func look() counts {
-	c := counts{}
+	c := counts{"processes": 0}
 	processes, _ := filepath.Glob("/proc/[0-9]*")
 	spaces := map[string]bool{}
 	for _, p := range processes {

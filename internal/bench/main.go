@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"proofbox/client"
 )
 
@@ -49,7 +51,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, tidy(dir)) }()
 	b := &bench{bin: bin, dir: dir, client: &client.Client{Home: filepath.Join(dir, "state")}}
 	defer func() { err = errors.Join(err, b.client.Close()) }()
 	for _, measure := range []func(context.Context) error{b.starts, b.tree, b.leaks} {
@@ -59,6 +61,15 @@ func run(ctx context.Context) (err error) {
 	}
 	b.print()
 	return nil
+}
+
+// tidy removes the folder, with the mount that a bare runsc leaves in it.
+func tidy(dir string) error {
+	left := filepath.Join(dir, "oci", "null-netns")
+	if err := unix.Unmount(left, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("unmounting what runsc left: %w", err)
+	}
+	return os.RemoveAll(dir)
 }
 
 func (b *bench) add(t target) { b.table = append(b.table, t) }

@@ -182,7 +182,11 @@ func (b *Box) reserve(h *Host) (err error) {
 			return err
 		}
 	}
-	return b.group.Make()
+	if err := b.group.Make(); err != nil {
+		return err
+	}
+	go b.group.Prime()
+	return nil
 }
 
 // startJail builds the jail and starts the wall's runtime in it.
@@ -264,27 +268,21 @@ func (b *Box) admit(pid int) error {
 	return nil
 }
 
-// enter puts the jail of a gVisor box into the box's cgroup before it has
-// children: the box is many processes then, and moving each would take longer
-// than all the rest. What serves the box is counted with it.
-func (b *Box) enter(jailPID int) error {
-	if b.config.Runtime.Wall() != proofbox.Gvisor {
-		return nil
-	}
-	return b.group.Enter(jailPID)
-}
+// enter puts the jail into the box's cgroup before it has children. The jail's
+// own process is counted with the box's: see serviceTasks.
+func (b *Box) enter(jailPID int) error { return b.group.Enter(jailPID) }
 
 // confine finishes the box before its first command: process 1 restricts
-// itself and is put into the box's cgroup, which gets its limits, and all of it
-// is read back.
+// itself, the limits are set, and all of it is read back.
 func (b *Box) confine(ctx context.Context, doorPID int) error {
 	started, err := b.processes(doorPID)
 	if err != nil {
 		return err
 	}
-	limited := make(chan error, 1)
-	go func() { limited <- b.limit(started) }()
-	if err := errors.Join(b.restrict(ctx), <-limited); err != nil {
+	if err := b.group.Limit(b.groupLimits()); err != nil {
+		return err
+	}
+	if err := b.restrict(ctx); err != nil {
 		return err
 	}
 	b.Controls = append(b.Controls, b.limitControls(started)...)
@@ -295,19 +293,6 @@ func (b *Box) confine(ctx context.Context, doorPID int) error {
 		}
 	}
 	return nil
-}
-
-// limit puts the box's processes into its cgroup and sets the limits. Nothing
-// but process 1 has run yet that could have used anything.
-func (b *Box) limit(s Started) error {
-	if b.config.Runtime.Wall() != proofbox.Gvisor {
-		for _, pid := range s.Processes {
-			if err := b.group.Enter(pid); err != nil {
-				return err
-			}
-		}
-	}
-	return b.group.Limit(b.groupLimits())
 }
 
 // Scratch is what the box wrote. It can be read once the box is down, until

@@ -232,7 +232,7 @@ func (c Config) layout(id *jail.Identity) Layout {
 		Env:     []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	}
 	if c.Enforced["pids"].By == byRlimit {
-		l.Rlimits["RLIMIT_NPROC"] = uint64(c.Limits.Pids + initTasks)
+		l.Rlimits["RLIMIT_NPROC"] = uint64(c.Limits.Pids + serviceTasks)
 	}
 	return l
 }

@@ -16,9 +16,9 @@ const (
 	byAffinity   = "cpu affinity"
 )
 
-// initTasks is how many tasks a box may have beside those its limit speaks of:
-// the threads of process 1.
-const initTasks = 16
+// serviceTasks is how many tasks a box may have beside those its limit speaks
+// of: the threads of process 1 and of the jail's process.
+const serviceTasks = 24
 
 // sentryTasks is how many tasks the kernel of a gVisor box takes on the host
 // before it runs anything.
@@ -86,7 +86,7 @@ func (b *Box) taskLimit() int {
 		// sentry and one of the platform.
 		return 2*b.config.Limits.Pids + sentryTasks
 	}
-	return b.config.Limits.Pids + initTasks
+	return b.config.Limits.Pids + serviceTasks
 }
 
 // limitControls reads back what holds the box to its limits.

@@ -45,34 +45,50 @@ func listen(dir string, note func(Object) error) (*doorListener, error) {
 	return &doorListener{l, path}, nil
 }
 
+// arrival is who came to the door.
+type arrival struct {
+	conn *net.UnixConn
+	err  error
+}
+
 // await waits for process 1 at the door and says which process it is. It gives
 // up when the jail or its program ends.
 func (b *Box) await(ctx context.Context, l *doorListener) (net.Conn, int, error) {
-	type arrival struct {
-		conn *net.UnixConn
-		err  error
-	}
 	arrived := make(chan arrival, 1)
 	go func() {
 		conn, err := l.AcceptUnix()
 		arrived <- arrival{conn, err}
 	}()
+	for {
+		conn, pid, waiting, err := b.awaitOne(ctx, arrived)
+		if !waiting {
+			return conn, pid, err
+		}
+	}
+}
+
+// awaitOne waits for the next thing that happens. waiting says that it was not
+// the last: the runtime has done its work, and process 1 is still to come.
+func (b *Box) awaitOne(ctx context.Context, arrived <-chan arrival) (conn net.Conn, pid int, waiting bool, err error) {
 	select {
 	case a := <-arrived:
 		if a.err != nil {
-			return nil, 0, fmt.Errorf("waiting at the door: %w", a.err)
+			return nil, 0, false, fmt.Errorf("waiting at the door: %w", a.err)
 		}
 		pid, err := b.peer(a.conn)
 		if err != nil {
-			return nil, 0, errors.Join(err, a.conn.Close())
+			return nil, 0, false, errors.Join(err, a.conn.Close())
 		}
-		return a.conn, pid, nil
+		return a.conn, pid, false, nil
 	case status := <-b.jail.Status():
-		return nil, 0, fmt.Errorf("the wall's runtime ended with status %d before the box had started", status)
+		if status == 0 {
+			return nil, 0, true, nil
+		}
+		return nil, 0, false, fmt.Errorf("the wall's runtime ended with status %d before the box had started", status)
 	case <-b.jail.Gone():
-		return nil, 0, errors.Join(errors.New("the jail ended before the box had started"), b.jail.Fault())
+		return nil, 0, false, errors.Join(errors.New("the jail ended before the box had started"), b.jail.Fault())
 	case <-ctx.Done():
-		return nil, 0, context.Cause(ctx)
+		return nil, 0, false, context.Cause(ctx)
 	}
 }
 

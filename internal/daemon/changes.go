@@ -25,7 +25,7 @@ func (d *Daemon) undecided(name string) (*proofbox.Run, *workspace.Changes, erro
 	switch {
 	case run.State != proofbox.Ended:
 		return nil, nil, &StateError{Run: id, Why: "it is still running; its changes are computed when it has ended"}
-	case run.Decision == proofbox.Discarded:
+	case run.Decision == proofbox.Discarded, run.Decision == proofbox.PartDiscarded:
 		return nil, nil, &StateError{Run: id, Why: "its changes were discarded"}
 	case run.Plan.Workspace == nil:
 		return nil, nil, &StateError{Run: id, Why: "it had no workspace"}
@@ -99,6 +99,10 @@ func (d *Daemon) Discard(ctx context.Context, name string) (proofbox.Run, error)
 	if err := changes.Discard(); err != nil {
 		return *run, err
 	}
-	run.Decision = proofbox.Discarded
+	if run.Decision == proofbox.PartKept || run.Decision == proofbox.Kept {
+		run.Decision = proofbox.PartDiscarded
+	} else {
+		run.Decision = proofbox.Discarded
+	}
 	return *run, errors.Join(d.note(ctx, "discard", run.ID, run.Changes), d.store.save(run))
 }

@@ -88,17 +88,18 @@ func (r *Runtime) Steps(l box.Layout) ([]jail.Step, jail.Program, error) {
 	}, nil
 }
 
-// Arguments is the runtime's command line, without its name, to run a bundle.
+// Arguments is the runtime's command line, without its name, to start a bundle.
+// The runtime ends when the box has started.
 func (r *Runtime) Arguments(state, bundle, id string) []string {
 	if r.Flavour == Runsc {
 		return []string{
 			"--root", state, "--platform", "systrap", "--network", "none",
 			"--ignore-cgroups", "--overlay2", "none", "--host-uds", "open", "--oci-seccomp",
 			"--file-access", "exclusive", "--file-access-mounts", "exclusive",
-			"run", "--bundle", bundle, id,
+			"run", "--detach", "--bundle", bundle, id,
 		}
 	}
-	return []string{"--root", state, "run", "--bundle", bundle, id}
+	return []string{"--root", state, "run", "--detach", "--bundle", bundle, id}
 }
 
 // libraries shows the runtime the host's system libraries, as folders or as the
