@@ -1,0 +1,196 @@
+package audit_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"proofbox/internal/audit"
+)
+
+// appender makes this test binary append events until it is killed; see
+// TestKillNeverBreaksTheLog.
+const appender = "PROOFBOX_TEST_APPEND"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(appender); dir != "" {
+		appendForEver(dir)
+	}
+	os.Exit(m.Run())
+}
+
+func appendForEver(dir string) {
+	l, err := open(dir)
+	for i := 0; err == nil && i < 100_000; i++ {
+		err = l.Append(contextOf(), audit.Event{Kind: "test", Run: fmt.Sprint(i), Detail: strings.Repeat("x", i%500)})
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func open(dir string) (*audit.Log, error) {
+	key, err := audit.OpenKey(filepath.Join(dir, "keys"))
+	if err != nil {
+		return nil, err
+	}
+	return audit.OpenLog(filepath.Join(dir, "log"), key)
+}
+
+func newLog(t *testing.T, events int) (dir string, l *audit.Log) {
+	t.Helper()
+	dir = t.TempDir()
+	l, err := open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range events {
+		if err := l.Append(t.Context(), audit.Event{Kind: "test", Run: fmt.Sprint(i), Detail: map[string]int{"n": i}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, l
+}
+
+func TestLogHoldsWhatWasAppended(t *testing.T) {
+	t.Parallel()
+	_, l := newLog(t, 20)
+	n := int64(0)
+	for i, e := range l.Events() {
+		if i != n || e.Run != fmt.Sprint(n) || e.Time.IsZero() {
+			t.Errorf("event %d is %d: %+v", n, i, e)
+		}
+		n++
+	}
+	report, err := l.Verify()
+	if err != nil || report.Entries != 20 || n != 20 {
+		t.Errorf("%d events, verified %+v, %v", n, report, err)
+	}
+}
+
+// TestEveryAlteredByteIsFound changes any one byte of any file of the log, or
+// cuts a file short, or adds to it.
+func TestEveryAlteredByteIsFound(t *testing.T) {
+	t.Parallel()
+	dir, l := newLog(t, 7)
+	rapid.Check(t, func(t *rapid.T) {
+		name := filepath.Join(dir, "log", rapid.SampledFrom([]string{"records", "hashes", "head"}).Draw(t, "file"))
+		whole, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := os.WriteFile(name, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}()
+		altered := append([]byte(nil), whole...)
+		at := rapid.IntRange(0, len(whole)-1).Draw(t, "at")
+		switch rapid.SampledFrom([]string{"flip", "cut", "insert", "remove"}).Draw(t, "how") {
+		case "flip":
+			altered[at] ^= byte(rapid.IntRange(1, 255).Draw(t, "bits"))
+		case "cut":
+			altered = altered[:at]
+		case "insert":
+			altered = append(altered[:at], append([]byte{rapid.Byte().Draw(t, "byte")}, altered[at:]...)...)
+		case "remove":
+			altered = append(altered[:at], altered[at+1:]...)
+		}
+		if string(altered) == string(whole) {
+			return
+		}
+		if err := os.WriteFile(name, altered, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if report, err := l.Verify(); err == nil {
+			t.Fatalf("verified as %+v", report)
+		}
+	})
+	if _, err := l.Verify(); err != nil {
+		t.Errorf("the log as it was: %v", err)
+	}
+}
+
+func TestRemovedHeadIsFound(t *testing.T) {
+	t.Parallel()
+	dir, l := newLog(t, 3)
+	if err := os.Remove(filepath.Join(dir, "log", "head")); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := l.Verify(); err == nil {
+		t.Errorf("verified as %+v", report)
+	}
+}
+
+func TestManyAppendAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const writers, each = 8, 25
+	var group sync.WaitGroup
+	for range writers {
+		group.Go(func() {
+			l, err := open(dir) // each with a key that it opened itself
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range each {
+				if err := l.Append(t.Context(), audit.Event{Kind: "test"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	l, err := open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report, err := l.Verify(); err != nil || report.Entries != writers*each {
+		t.Errorf("verified %+v, %v", report, err)
+	}
+}
+
+// TestKillNeverBreaksTheLog kills a process that appends, at moments that the
+// scheduler chooses, and verifies each time.
+func TestKillNeverBreaksTheLog(t *testing.T) {
+	t.Parallel()
+	dir, l := newLog(t, 1)
+	last := int64(1)
+	for round := range 25 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), appender+"="+dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for target := last + int64(round%5); entries(l) <= target && t.Context().Err() == nil; {
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err == nil {
+			t.Fatal("the process ended by itself")
+		}
+		report, err := l.Verify()
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if report.Entries <= last {
+			t.Errorf("round %d: %d entries, there were %d before", round, report.Entries, last)
+		}
+		last = report.Entries
+	}
+}
+
+func entries(l *audit.Log) int64 {
+	n := int64(0)
+	for range l.Events() {
+		n++
+	}
+	return n
+}
