@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,12 +25,11 @@ const maxLayers = 256
 // manifest's digest.
 func layoutImage(ctx context.Context, ref, cache string) (*Image, error) {
 	path, tag := splitTag(ref)
-	img, err := choose(path, tag)
+	img, digest, err := choose(path, tag)
 	if err != nil {
 		return nil, err
 	}
-	digest, err := img.Digest()
-	if err != nil {
+	if err := verifyHead(img, digest); err != nil {
 		return nil, fmt.Errorf("reading the image %q: %w", ref, err)
 	}
 	root, err := unpackOnce(ctx, img, digest, cache)
@@ -60,15 +60,17 @@ func splitTag(ref string) (path, tag string) {
 	return ref, ""
 }
 
-// choose finds the image that a tag and this machine's platform mean.
-func choose(path, tag string) (v1.Image, error) {
+// choose finds the image that a tag and this machine's platform mean, and the
+// digest by which the layout names it.
+func choose(path, tag string) (v1.Image, v1.Hash, error) {
+	var none v1.Hash
 	index, err := layout.ImageIndexFromPath(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the OCI layout %q: %w", path, err)
+		return nil, none, fmt.Errorf("reading the OCI layout %q: %w", path, err)
 	}
 	manifest, err := index.IndexManifest()
 	if err != nil {
-		return nil, fmt.Errorf("reading the OCI layout %q: %w", path, err)
+		return nil, none, fmt.Errorf("reading the OCI layout %q: %w", path, err)
 	}
 	var names []string
 	var found []v1.Descriptor
@@ -81,31 +83,34 @@ func choose(path, tag string) (v1.Image, error) {
 	}
 	d, err := suited(found)
 	if err != nil {
-		return nil, fmt.Errorf("choosing from the OCI layout %q (it holds %q): %w", path, names, err)
+		return nil, none, fmt.Errorf("choosing from the OCI layout %q (it holds %q): %w", path, names, err)
 	}
 	if d.MediaType.IsIndex() {
 		return chooseNested(index, d)
 	}
-	return index.Image(d.Digest)
+	img, err := index.Image(d.Digest)
+	return img, d.Digest, err
 }
 
-func chooseNested(index v1.ImageIndex, d v1.Descriptor) (v1.Image, error) {
+func chooseNested(index v1.ImageIndex, d v1.Descriptor) (v1.Image, v1.Hash, error) {
+	var none v1.Hash
 	nested, err := index.ImageIndex(d.Digest)
 	if err != nil {
-		return nil, fmt.Errorf("reading a nested index: %w", err)
+		return nil, none, fmt.Errorf("reading a nested index: %w", err)
 	}
 	manifest, err := nested.IndexManifest()
 	if err != nil {
-		return nil, fmt.Errorf("reading a nested index: %w", err)
+		return nil, none, fmt.Errorf("reading a nested index: %w", err)
 	}
 	inner, err := suited(manifest.Manifests)
 	if err != nil {
-		return nil, err
+		return nil, none, err
 	}
 	if inner.MediaType.IsIndex() {
-		return nil, errors.New("the index is nested more than once")
+		return nil, none, errors.New("the index is nested more than once")
 	}
-	return nested.Image(inner.Digest)
+	img, err := nested.Image(inner.Digest)
+	return img, inner.Digest, err
 }
 
 // suited picks the only manifest that runs on this machine.
@@ -144,7 +149,7 @@ const complete = "complete"
 func unpackOnce(ctx context.Context, img v1.Image, digest v1.Hash, cache string) (string, error) {
 	home := filepath.Join(cache, digest.Algorithm+"-"+digest.Hex)
 	root := filepath.Join(home, "root")
-	if mark, err := os.ReadFile(filepath.Join(home, complete)); err == nil && string(mark) == digest.String() {
+	if whole(home, digest) {
 		return root, nil
 	}
 	if err := os.MkdirAll(cache, 0o700); err != nil {
@@ -162,8 +167,50 @@ func unpackOnce(ctx context.Context, img v1.Image, digest v1.Hash, cache string)
 		return "", err
 	}
 	err = os.Rename(temp, home)
-	if errors.Is(err, fs.ErrExist) { // another process was faster
-		return root, nil
+	if errors.Is(err, fs.ErrExist) && !whole(home, digest) {
+		// What is there is no whole image and was not put there by this code.
+		err = errors.Join(os.RemoveAll(home), os.Rename(temp, home))
+	} else if errors.Is(err, fs.ErrExist) { // another process was faster
+		err = nil
 	}
 	return root, err
+}
+
+// whole says whether a folder of the cache holds the unpacked image.
+func whole(home string, digest v1.Hash) bool {
+	mark, err := os.ReadFile(filepath.Join(home, complete))
+	return err == nil && string(mark) == digest.String()
+}
+
+// verifyHead checks the manifest and the configuration against their digests.
+// The configuration holds the digests of the layers'
+// contents, which are checked while they are unpacked.
+func verifyHead(img v1.Image, digest v1.Hash) error {
+	raw, err := img.RawManifest()
+	if err != nil {
+		return err
+	}
+	if err := matches(raw, digest); err != nil {
+		return fmt.Errorf("the manifest: %w", err)
+	}
+	manifest, err := img.Manifest()
+	if err != nil {
+		return err
+	}
+	config, err := img.RawConfigFile()
+	if err != nil {
+		return err
+	}
+	if err := matches(config, manifest.Config.Digest); err != nil {
+		return fmt.Errorf("the configuration: %w", err)
+	}
+	return nil
+}
+
+func matches(data []byte, want v1.Hash) error {
+	got, _, err := v1.SHA256(bytes.NewReader(data))
+	if err == nil && got != want {
+		err = fmt.Errorf("it has the digest %v, not %v: it was altered", got, want)
+	}
+	return err
 }

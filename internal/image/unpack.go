@@ -3,6 +3,8 @@ package image
 import (
 	"archive/tar"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -65,11 +67,17 @@ type unpacker struct {
 // layer unpacks one layer. What the layer itself has written is remembered, so
 // that an opaque whiteout removes only what lay below.
 func (u *unpacker) layer(ctx context.Context, l v1.Layer) error {
-	content, err := l.Uncompressed() // checked against the layer's digest while it is read
+	want, err := l.DiffID()
 	if err != nil {
 		return err
 	}
-	defer content.Close()
+	stream, err := l.Uncompressed()
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	sum := sha256.New()
+	content := io.TeeReader(stream, sum)
 	written := map[string]bool{}
 	archive := tar.NewReader(content)
 	for {
@@ -92,10 +100,15 @@ func (u *unpacker) layer(ctx context.Context, l v1.Layer) error {
 	}
 	// What is behind the archive counts for the digest too.
 	rest, err := io.Copy(io.Discard, io.LimitReader(content, maxTrailer))
-	if err == nil && rest == maxTrailer {
-		err = errors.New("there is too much behind the end of the archive")
+	switch got := hex.EncodeToString(sum.Sum(nil)); {
+	case err != nil:
+		return err
+	case rest == maxTrailer:
+		return errors.New("there is too much behind the end of the archive")
+	case want.Algorithm != "sha256" || want.Hex != got:
+		return fmt.Errorf("its content has the digest %s, not %v: it was altered", got, want)
 	}
-	return err
+	return nil
 }
 
 // maxTrailer bounds what may follow the end of a layer's archive.
