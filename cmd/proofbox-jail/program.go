@@ -77,6 +77,9 @@ func supervise() error {
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.ECHILD:
+			if err := report(jail.Report{Empty: true}, nil); err != nil {
+				return err
+			}
 			select {} // obey ends the process
 		case err != nil:
 			return fmt.Errorf("reaping: %w", err)

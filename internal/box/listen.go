@@ -85,6 +85,8 @@ func (b *Box) awaitOne(ctx context.Context, arrived <-chan arrival) (conn net.Co
 			return nil, 0, true, nil
 		}
 		return nil, 0, false, fmt.Errorf("the wall's runtime ended with status %d before the box had started", status)
+	case <-b.jail.Empty():
+		return nil, 0, false, errors.Join(errors.New("the box's process 1 ended before it had come to the door"), b.jail.Fault())
 	case <-b.jail.Gone():
 		return nil, 0, false, errors.Join(errors.New("the jail ended before the box had started"), b.jail.Fault())
 	case <-ctx.Done():

@@ -18,7 +18,8 @@ type Runtime interface {
 	// Steps gives what the runtime needs in the jail, beside the box's own
 	// root, and the program that starts the box from it. Process 1 of the box
 	// must be [InitPath], with the arguments [InitArgs], and must find the
-	// door at [DoorPath].
+	// door at [DoorPath]. Where the wall lets a process of the box end process
+	// 1, as gVisor does, the box ends with it.
 	Steps(Layout) ([]jail.Step, jail.Program, error)
 	// Controls reads back, from outside, which protections of the wall are in
 	// force on the processes of a started box.

@@ -147,13 +147,17 @@ func mountDisk(node string, owner int) (*os.File, error) {
 	return mount, nil
 }
 
+// fullBelow is how much may be left of a full file system: ext4 keeps some
+// blocks for itself and refuses a write that would need them.
+const fullBelow = 128 << 10
+
 // full says whether nothing more can be written to the file system of a file.
 func full(f *os.File) bool {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
 		return false
 	}
-	return st.Bavail == 0 || st.Ffree == 0
+	return int64(st.Bavail)*st.Bsize < fullBelow || st.Ffree == 0
 }
 
 // DiskEnforcement says by which means this host enforces the disk limit.

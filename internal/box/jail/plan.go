@@ -122,6 +122,8 @@ type Report struct {
 	// Exited is sent once, when the program has ended.
 	Exited bool `json:"exited,omitempty"`
 	Status int  `json:"status,omitempty"` // as a shell has it: 128 + signal
+	// Empty is sent when no process but the jail's own is left.
+	Empty bool `json:"empty,omitempty"`
 	// Used answers the order [Look].
 	Used *Used `json:"used,omitempty"`
 	// Error ends the jail.

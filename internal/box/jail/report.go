@@ -63,6 +63,7 @@ func (j *Jail) Look(ctx context.Context) (Used, error) {
 }
 
 func (j *Jail) awaitExit() {
+	defer close(j.empty)
 	for {
 		report, _, err := j.receive()
 		switch {
@@ -77,6 +78,8 @@ func (j *Jail) awaitExit() {
 			}
 		case report.Exited:
 			j.status <- report.Status
+		case report.Empty:
+			return
 		}
 	}
 }

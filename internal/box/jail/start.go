@@ -46,6 +46,7 @@ type Jail struct {
 	cmd     *exec.Cmd
 	control *os.File
 	status  chan int
+	empty   chan struct{}
 	looking sync.Mutex // held for one look
 	looks   chan Used
 	gone    chan struct{}
@@ -86,7 +87,7 @@ func Start(ctx context.Context, c Config) (*Jail, error) {
 	}
 	j := &Jail{
 		PID: cmd.Process.Pid, cmd: cmd, control: ours,
-		status: make(chan int, 1), looks: make(chan Used, 1), gone: make(chan struct{}),
+		status: make(chan int, 1), empty: make(chan struct{}), looks: make(chan Used, 1), gone: make(chan struct{}),
 	}
 	built := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { j.Kill() })
@@ -239,6 +240,10 @@ func (j *Jail) Gone() <-chan struct{} { return j.gone }
 
 // Status gives the exit status of the program, as a shell has it, once.
 func (j *Jail) Status() <-chan int { return j.status }
+
+// Empty is closed when no process but the jail's own is left in it, or when the
+// jail is gone.
+func (j *Jail) Empty() <-chan struct{} { return j.empty }
 
 // Fault says why the jail ended by itself, nil where it did not.
 func (j *Jail) Fault() error {

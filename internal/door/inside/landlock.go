@@ -86,6 +86,10 @@ func enforce(rules door.LandlockRules, abi int) error {
 			return err
 		}
 	}
+	// The kernel lets only a process restrict itself that can gain nothing.
+	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("setting no new privileges: %w", errno)
+	}
 	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0); errno != 0 {
 		return fmt.Errorf("entering the Landlock rules: %w", errno)
 	}
