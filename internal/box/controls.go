@@ -2,7 +2,9 @@ package box
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +31,9 @@ func (b *Box) processes(doorPID int) (s Started, err error) {
 	}
 	for _, pid := range family {
 		space, err := userSpaceOf(pid)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			continue // a helper of the runtime that has done its work
+		}
 		if err != nil {
 			return s, err
 		}
