@@ -1,0 +1,137 @@
+package daemon_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"proofbox"
+	"proofbox/internal/api"
+	"proofbox/internal/daemon"
+)
+
+// Variables that make this test binary a supervisor of one run; see
+// TestKilledSupervisorIsCleanedUpAfter.
+const (
+	superviseHome = "PROOFBOX_TEST_HOME"
+	superviseWall = "PROOFBOX_TEST_WALL"
+)
+
+func TestMain(m *testing.M) {
+	if home := os.Getenv(superviseHome); home != "" {
+		fmt.Fprintln(os.Stderr, supervise(home, proofbox.Wall(os.Getenv(superviseWall))))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func supervise(home string, wall proofbox.Wall) error {
+	d, err := daemon.Open(home)
+	if err != nil {
+		return err
+	}
+	_, err = d.Run(context.Background(), proofbox.RunRequest{
+		Spec:    proofbox.Spec{Wall: wall, Workspace: proofbox.Workspace{Original: filepath.Join(filepath.Dir(home), "ws")}},
+		Command: []string{"sh", "-c", "echo started >f; setsid sleep 300 & sleep 300"},
+	}, api.Session{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, Event: func(proofbox.Event) {}, Drive: func(api.Driver) {}})
+	return err
+}
+
+// TestKilledSupervisorIsCleanedUpAfter kills a supervisor after each entry of
+// its run's journal, and some while after the last, and lets the next one clean
+// up.
+func TestKilledSupervisorIsCleanedUpAfter(t *testing.T) {
+	open(t) // sets PROOFBOX_BIN, or skips
+	for _, wall := range walls {
+		for entries := range 12 {
+			t.Run(fmt.Sprintf("%s/%d", wall, entries), func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				home := filepath.Join(dir, "state")
+				write(t, filepath.Join(dir, "ws"), map[string]string{"f": "as it was"})
+				killAfter(t, home, wall, entries)
+				cleaned(t, home)
+				check(t, filepath.Join(dir, "ws"), map[string]string{"f": "as it was"})
+			})
+		}
+	}
+}
+
+// killAfter starts a supervisor and kills it once its journal has a number of
+// entries; a number that it never reaches means once the command runs.
+func killAfter(t *testing.T, home string, wall proofbox.Wall, entries int) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), superviseHome+"="+home, superviseWall+"="+string(wall))
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for t.Context().Err() == nil && !reached(home, entries) {
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d/fd", cmd.Process.Pid)); err != nil {
+			t.Fatalf("the supervisor ended: %s", said.String())
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Fatal("the supervisor ended by itself")
+	}
+}
+
+func reached(home string, entries int) bool {
+	journals, _ := filepath.Glob(filepath.Join(home, "runs", "*", "journal"))
+	records, _ := filepath.Glob(filepath.Join(home, "runs", "*", "run.json"))
+	if len(journals) == 0 || len(records) == 0 {
+		return false
+	}
+	journal, _ := os.ReadFile(journals[0])
+	record, _ := os.ReadFile(records[0])
+	return strings.Count(string(journal), "\n") >= entries && entries < 9 || strings.Contains(string(record), `"state": "running"`)
+}
+
+// cleaned opens the state folder, which takes down what is left, and looks for
+// anything that still is.
+func cleaned(t *testing.T, home string) {
+	t.Helper()
+	d, err := daemon.Open(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := d.Runs(t.Context())
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	run := runs[0]
+	if run.State != proofbox.Ended || run.Teardown == nil || !run.Teardown.Clean || run.Teardown.By != "reaper" {
+		t.Errorf("state %s, ended %q, teardown %+v", run.State, run.Ended, run.Teardown)
+	}
+	left, err := filepath.Glob(filepath.Join(home, "live", "*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("live marks %q, %v", left, err)
+	}
+	for _, name := range []string{"door", "control.sock", "scratch.ext4", "base"} {
+		if _, err := os.Lstat(filepath.Join(home, "runs", run.ID, name)); err == nil {
+			t.Errorf("%s is left", name)
+		}
+	}
+	if groups, err := filepath.Glob("/sys/fs/cgroup/*/proofbox/proofbox-" + run.ID); err != nil || len(groups) > 0 {
+		t.Errorf("cgroups %q, %v", groups, err)
+	}
+	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(mounts), run.ID) {
+		t.Errorf("a mount is left, %v", err)
+	}
+	if report, err := d.VerifyLog(t.Context()); err != nil || !report.OK {
+		t.Errorf("the log: %+v, %v", report, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
