@@ -1,6 +1,10 @@
 package boxfile_test
 
 import (
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,4 +103,40 @@ func FuzzRead(f *testing.F) {
 			t.Error("an error that says nothing")
 		}
 	})
+}
+
+// TestSchemaHasTheSameKeys compares the published schema with what is read: for
+// every mapping, an unknown key's error lists what is known there.
+func TestSchemaHasTheSameKeys(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../docs/formats/box.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		Properties map[string]struct {
+			Properties map[string]any `json:"properties"`
+			Items      struct {
+				Properties map[string]any `json:"properties"`
+			} `json:"items"`
+		} `json:"properties"`
+	}
+	if err := json.Unmarshal(data, &schema); err != nil {
+		t.Fatal(err)
+	}
+	expect := func(file string, keys []string) {
+		_, err := boxfile.Read("box.yaml", strings.NewReader(file))
+		if want := "(known here: " + strings.Join(keys, ", ") + ")"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", file, err, want)
+		}
+	}
+	expect("zzzzzzzzzz: 1\n", slices.Sorted(maps.Keys(schema.Properties)))
+	for key, p := range schema.Properties {
+		if len(p.Properties) > 0 {
+			expect("version: 1\n"+key+": {zzzzzzzzzz: 1}\n", slices.Sorted(maps.Keys(p.Properties)))
+		}
+		if len(p.Items.Properties) > 0 {
+			expect("version: 1\n"+key+": [{zzzzzzzzzz: 1}]\n", slices.Sorted(maps.Keys(p.Items.Properties)))
+		}
+	}
 }
