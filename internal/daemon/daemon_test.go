@@ -147,7 +147,11 @@ func TestBoxSeesNothingOfTheHost(t *testing.T) {
 			if !strings.Contains(r.stdout, "yes") {
 				t.Errorf("the box has not seen its own file: %q, %q", r.stdout, r.stderr)
 			}
-			if _, err := d.Keep(t.Context(), r.ID, proofbox.KeepRequest{All: true}); err == nil {
+			kept, err := d.Keep(t.Context(), r.ID, proofbox.KeepRequest{All: true})
+			if err != nil || len(kept.Kept) != 0 || len(kept.Refused) != 1 || kept.Refused[0].Path != ".env" {
+				t.Errorf("keeping everything kept %v and refused %v: %v", kept.Kept, kept.Refused, err)
+			}
+			if _, err := d.Keep(t.Context(), r.ID, proofbox.KeepRequest{Paths: []proofbox.Raw{".env"}}); err == nil {
 				t.Error("a file that was hidden was replaced")
 			}
 			check(t, ws, map[string]string{".env": "hidden-secret", "sub/key.pem": "hidden-secret", "seen": "yes"})

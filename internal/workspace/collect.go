@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,43 +16,64 @@ import (
 
 // Bounds of what a box may leave.
 const (
-	maxChanges  = 2_000_000
-	maxUpperDir = 4096 // depth of folders
+	// maxNames bounds the names in one folder, and all changes.
+	maxNames = 2_000_000
+	// maxLooked bounds the bytes of all paths that are looked at.
+	maxLooked = 512 << 20
+	// maxHoles bounds the bytes that files claim to have and do not store.
+	// Hashing them takes time, and a claim costs the box nothing.
+	maxHoles = 16 << 30
 )
 
 // Collect computes in which bytes the box's copy differs from the base, and
 // stores both sides in dir. upper is the overlay's upper layer, of a box whose
-// processes have all ended. Nothing in it is followed or believed.
+// processes have all ended. Nothing in it is followed or believed. On an error
+// nothing is left in dir.
 func (b *Base) Collect(ctx context.Context, upper *os.File, dir string) (*Changes, error) {
-	c := &Changes{dir: dir, list: storedChanges{Version: 1, Changes: []proofbox.Change{}}}
+	c := &Changes{dir: dir, list: storedChanges{Version: storeVersion, Changes: []proofbox.Change{}}}
 	if err := os.MkdirAll(filepath.Join(dir, blobsDir), 0o700); err != nil {
 		return nil, fmt.Errorf("making the change store: %w", err)
 	}
-	lower, err := os.OpenRoot(b.Lower)
-	if err != nil {
-		return nil, fmt.Errorf("opening the base: %w", err)
+	if err := b.collect(ctx, upper, c); err != nil {
+		return nil, errors.Join(fmt.Errorf("collecting the changes: %w", err), os.RemoveAll(dir))
 	}
-	defer lower.Close()
-	k := &collector{base: b.manifest, lower: lower, changes: c, ctx: ctx}
-	if err := k.folder(int(upper.Fd()), ".", 0, false); err != nil {
-		return nil, fmt.Errorf("collecting the changes: %w", err)
+	return c, nil
+}
+
+func (b *Base) collect(ctx context.Context, upper *os.File, c *Changes) error {
+	lower, err := openRoot(b.Lower)
+	if err != nil && !b.live {
+		return fmt.Errorf("opening the base: %w", err)
 	}
-	if err := b.drift(ctx, k); err != nil {
-		return nil, err
+	if err != nil { // the original has gone; every base is missing then
+		lower = -1
+	} else {
+		defer unix.Close(lower)
+	}
+	k := &collector{base: b.manifest, lower: lower, changes: c, ctx: ctx, paths: maxLooked, holes: maxHoles}
+	if err := k.tree(int(upper.Fd())); err != nil {
+		return err
+	}
+	if err := b.drift(ctx, &c.list); err != nil {
+		return err
 	}
 	slices.SortFunc(c.list.Changes, func(x, y proofbox.Change) int { return strings.Compare(string(x.Path), string(y.Path)) })
-	return c, c.save()
+	return c.save()
 }
 
 // collector goes through an upper layer.
 type collector struct {
 	base    *manifest
-	lower   *os.Root
+	lower   int // descriptor of the base's folder, negative where there is none
 	changes *Changes
 	ctx     context.Context
+	paths   int   // bytes of paths that may still be looked at
+	holes   int64 // bytes of holes that may still be hashed
 }
 
-// Attributes by which an overlay in a user namespace marks its upper layer.
+// Attributes by which an overlay in a user namespace marks its upper layer. A
+// process in the box cannot set them: the overlay keeps what it sets under
+// another name. See the kernel's Documentation/filesystems/overlayfs.rst.
 const (
 	attrOpaque   = "user.overlay.opaque"
 	attrWhiteout = "user.overlay.whiteout"
@@ -61,67 +81,59 @@ const (
 	attrMetacopy = "user.overlay.metacopy"
 )
 
-// folder compares a folder of the upper layer with the base's. Where fresh is
-// set the base's counts as empty, because a parent was made anew.
-func (k *collector) folder(fd int, dir string, depth int, fresh bool) error {
-	if depth > maxUpperDir {
-		return fmt.Errorf("the box has nested folders more than %d deep", maxUpperDir)
-	}
-	if err := k.ctx.Err(); err != nil {
+// enter reads a folder of the upper layer and lists as deleted what it hides of
+// the base.
+func (k *collector) enter(l *level) error {
+	if k.ctx.Err() != nil {
 		return context.Cause(k.ctx)
 	}
-	if _, ok := attribute(fd, attrRedirect); ok {
-		return fmt.Errorf("%q is marked as moved, which the overlay was told not to do", dir)
+	if _, ok := attribute(l.fd, attrRedirect); ok {
+		return fmt.Errorf("the folder %q is marked as moved, which the overlay was told not to do", l.path)
 	}
-	opaque := false
-	if mark, ok := attribute(fd, attrOpaque); ok {
-		opaque = mark == "y"
+	switch mark, _ := attribute(l.fd, attrOpaque); mark {
+	case "y":
+		l.fresh = true
+	case "x":
+		l.marks = true
 	}
-	names, err := namesIn(fd)
+	names, err := namesIn(l.fd)
 	if err != nil {
-		return fmt.Errorf("reading %q: %w", dir, err)
-	}
-	if opaque && !fresh {
-		k.hidden(dir, names)
+		return fmt.Errorf("reading the folder %q of the box's copy: %w", l.path, err)
 	}
 	for _, name := range names {
-		full := path.Join(dir, name)
-		if err := k.one(fd, name, full, depth, fresh || opaque); err != nil {
+		k.paths -= len(l.path) + 1 + len(name)
+	}
+	if k.paths < 0 {
+		return fmt.Errorf("the box has left more than %d MiB of paths", maxLooked>>20)
+	}
+	l.names = names
+	if l.fresh {
+		return k.absent(l)
+	}
+	return nil
+}
+
+// absent lists as deleted what the base has in a folder that shows nothing of
+// it, and that the folder does not hold itself.
+func (k *collector) absent(l *level) error {
+	prefix := 0
+	if l.path != "." {
+		prefix = len(l.path) + 1
+	}
+	below := k.base.below(l.path)
+	for i := range below {
+		first, _, _ := strings.Cut(below[i].path[prefix:], "/")
+		if _, held := slices.BinarySearch(l.names, first); held {
+			continue
+		}
+		if err := k.deleted(&below[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// hidden lists as deleted what an opaque folder hides of the base and does not
-// hold itself.
-func (k *collector) hidden(dir string, names []string) {
-	held := map[string]bool{}
-	for _, n := range names {
-		held[path.Join(dir, n)] = true
-	}
-	for _, e := range k.base.below(dir) {
-		top := e.path
-		if parentOf(top) != dir {
-			top = topBelow(dir, top)
-		}
-		if !held[top] {
-			k.deleted(e)
-		}
-	}
-}
-
-// topBelow gives the path's ancestor that lies directly in dir.
-func topBelow(dir, p string) string {
-	rest := p
-	if dir != "." {
-		rest = strings.TrimPrefix(p, dir+"/")
-	}
-	first, _, _ := strings.Cut(rest, "/")
-	return path.Join(dir, first)
-}
-
-// namesIn lists a folder by its descriptor.
+// namesIn lists a folder by its descriptor, sorted.
 func namesIn(fd int) ([]string, error) {
 	own, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -129,62 +141,67 @@ func namesIn(fd int) ([]string, error) {
 	}
 	f := os.NewFile(uintptr(own), "folder")
 	defer f.Close()
-	names, err := f.Readdirnames(maxChanges)
-	if len(names) == maxChanges {
-		return nil, fmt.Errorf("it holds more than %d names", maxChanges)
+	var names []string
+	for {
+		some, err := f.Readdirnames(4096)
+		names = append(names, some...)
+		if len(names) > maxNames {
+			return nil, fmt.Errorf("it holds more than %d names", maxNames)
+		}
+		if len(some) == 0 {
+			slices.Sort(names)
+			return names, ignoreEOF(err)
+		}
 	}
-	if len(names) == 0 {
-		return nil, nil
-	}
-	slices.Sort(names)
-	return names, err
 }
 
-// one compares one name of the upper layer.
-func (k *collector) one(dirfd int, name, full string, depth int, fresh bool) error {
-	if len(k.changes.list.Changes) > maxChanges {
-		return fmt.Errorf("the box has made more than %d changes", maxChanges)
-	}
+// one compares one name of the upper layer. It gives the level of a folder.
+func (k *collector) one(l *level, name string) (*level, error) {
+	full := joinPath(l.path, name)
 	var st unix.Stat_t
-	if err := unix.Fstatat(dirfd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return fmt.Errorf("looking at %q: %w", full, err)
+	if err := unix.Fstatat(l.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return nil, fmt.Errorf("looking at %q: %w", full, err)
 	}
 	before := k.base.find(full)
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		return k.subfolder(dirfd, name, full, &st, before, depth, fresh)
+		return k.subfolder(l, name, full, &st, before)
 	}
-	gone, err := isWhiteout(dirfd, name, &st)
+	gone, err := isWhiteout(l, name, &st)
 	if err != nil {
-		return fmt.Errorf("looking at %q: %w", full, err)
+		return nil, fmt.Errorf("looking at %q: %w", full, err)
 	}
 	if before != nil && before.kind() == unix.S_IFDIR {
-		for _, e := range k.base.below(full) {
-			k.deleted(e)
+		below := k.base.below(full)
+		for i := range below {
+			if err := k.deleted(&below[i]); err != nil {
+				return nil, err
+			}
 		}
 	}
-	if gone {
-		if before != nil {
-			k.deleted(*before)
-		}
-		return nil
+	switch {
+	case !gone:
+		return nil, k.leaf(l, name, full, &st, before)
+	case before != nil:
+		return nil, k.deleted(before)
 	}
-	return k.leaf(dirfd, name, full, &st, before)
+	return nil, nil
 }
 
 // isWhiteout knows both forms of an overlay's mark for "not there any more": a
-// device with the number 0/0, and an empty file with an attribute.
-func isWhiteout(dirfd int, name string, st *unix.Stat_t) (bool, error) {
+// device with the number 0/0 and, in a folder that says so, an empty file with
+// an attribute.
+func isWhiteout(l *level, name string, st *unix.Stat_t) (bool, error) {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFCHR:
 		return st.Rdev == 0, nil
 	case unix.S_IFREG:
-		if st.Size > 0 {
+		if !l.marks || st.Size > 0 {
 			return false, nil
 		}
 	default:
 		return false, nil
 	}
-	f, err := openLeaf(dirfd, name, st)
+	f, err := openUpper(l.fd, name, st)
 	if err != nil {
 		return false, err
 	}
@@ -193,177 +210,92 @@ func isWhiteout(dirfd int, name string, st *unix.Stat_t) (bool, error) {
 	return ok, nil
 }
 
-// subfolder compares a folder.
-func (k *collector) subfolder(dirfd int, name, full string, st *unix.Stat_t, before *entry, depth int, fresh bool) error {
-	fd, err := openFolder(dirfd, name, st)
+// subfolder compares a folder and gives its level.
+func (k *collector) subfolder(l *level, name, full string, st *unix.Stat_t, before *entry) (*level, error) {
+	fd, err := openUpperFolder(l.fd, name, st)
 	if err != nil {
-		return fmt.Errorf("opening %q: %w", full, err)
+		return nil, fmt.Errorf("opening %q: %w", full, err)
 	}
-	defer unix.Close(fd)
-	after := proofbox.Entry{Kind: proofbox.Folder, Mode: permission(st.Mode)}
-	switch {
-	case before == nil:
-		k.add(full, proofbox.Entry{Kind: proofbox.Absent}, after)
-	case before.kind() != unix.S_IFDIR:
-		old, drifted, err := k.before(before)
-		if err != nil {
-			return err
+	change := proofbox.Change{
+		Path: proofbox.Raw(full), Before: proofbox.Entry{Kind: proofbox.Absent},
+		After: proofbox.Entry{Kind: proofbox.Folder, Mode: permission(st.Mode)},
+	}
+	if before != nil {
+		if change.Before, err = k.before(before, &change); err != nil {
+			return nil, errors.Join(err, unix.Close(fd))
 		}
-		k.addChange(proofbox.Change{Path: proofbox.Raw(full), Before: old, After: after, Drifted: drifted})
-		fresh = true
-	case permission(before.mode) != permission(st.Mode):
-		k.add(full, proofbox.Entry{Kind: proofbox.Folder, Mode: permission(before.mode)}, after)
 	}
-	return k.folder(fd, full, depth+1, fresh || before == nil)
+	if change.Before != change.After {
+		err = k.add(change)
+	}
+	next := &level{fd: fd, dev: st.Dev, ino: st.Ino, path: full, fresh: l.fresh || before == nil || before.kind() != unix.S_IFDIR}
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return next, nil
 }
 
-// openFolder opens a folder of the upper layer. The box may have taken from its
-// owner, who may be this user, the right to look into it.
-func openFolder(dirfd int, name string, st *unix.Stat_t) (int, error) {
-	how := &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
+// openUpperFolder opens a folder of the upper layer. The box may have taken
+// from its owner, who may be this user, the right to look into it; nobody is
+// left in the box who could replace it.
+func openUpperFolder(dirfd int, name string, st *unix.Stat_t) (int, error) {
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY
+	if st.Mode&0o700 != 0o700 && os.Geteuid() != 0 {
+		if err := chmodAt(dirfd, name, st.Mode|0o700); err != nil {
+			return -1, err
+		}
 	}
-	fd, err := unix.Openat2(dirfd, name, how)
-	if !errors.Is(err, unix.EACCES) {
-		return fd, err
-	}
-	// It is a folder and nobody is left in the box who could replace it.
-	if err := unix.Fchmodat(dirfd, name, st.Mode&0o7777|0o700, 0); err != nil {
-		return -1, err
-	}
-	return unix.Openat2(dirfd, name, how)
+	return resolve(dirfd, name, flags)
 }
 
-// openLeaf opens a regular file of the upper layer, likewise.
-func openLeaf(dirfd int, name string, st *unix.Stat_t) (*os.File, error) {
-	how := &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	fd, err := unix.Openat2(dirfd, name, how)
-	if errors.Is(err, unix.EACCES) {
-		if err := unix.Fchmodat(dirfd, name, st.Mode&0o7777|0o400, 0); err != nil {
+// openUpper opens a regular file of the upper layer, likewise.
+func openUpper(dirfd int, name string, st *unix.Stat_t) (*os.File, error) {
+	if st.Mode&0o400 == 0 && os.Geteuid() != 0 {
+		if err := chmodAt(dirfd, name, st.Mode|0o400); err != nil {
 			return nil, err
 		}
-		fd, err = unix.Openat2(dirfd, name, how)
 	}
+	fd, err := resolve(dirfd, name, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// leaf compares a file, link or special file.
-func (k *collector) leaf(dirfd int, name, full string, st *unix.Stat_t, before *entry) error {
-	after, blob, err := k.after(dirfd, name, st)
-	if err != nil {
-		return fmt.Errorf("reading %q: %w", full, err)
+// deleted lists a path of the base as deleted.
+func (k *collector) deleted(e *entry) (err error) {
+	change := proofbox.Change{Path: proofbox.Raw(e.path), After: proofbox.Entry{Kind: proofbox.Absent}}
+	if change.Before, err = k.before(e, &change); err != nil {
+		return err
 	}
-	if blob != nil {
-		defer blob.Close()
+	return k.add(change)
+}
+
+// add lists a change.
+func (k *collector) add(c proofbox.Change) error {
+	if len(k.changes.list.Changes) >= maxNames {
+		return fmt.Errorf("the box has made more than %d changes", maxNames)
 	}
-	old, drifted := proofbox.Entry{Kind: proofbox.Absent}, false
-	if before != nil {
-		if old, drifted, err = k.before(before); err != nil {
-			return err
-		}
+	if c.Refused == "" {
+		c.Refused = k.refusal(c)
 	}
-	if old == after && after.Kind != proofbox.Special {
-		return nil // copied up and not changed
+	if err := k.changes.count(&c); err != nil {
+		return err
 	}
-	if blob != nil {
-		if err := k.changes.put(blob, after.Size, after.Digest); err != nil {
-			return fmt.Errorf("storing %q: %w", full, err)
-		}
-	}
-	k.addChange(proofbox.Change{Path: proofbox.Raw(full), Before: old, After: after, Drifted: drifted})
+	k.changes.list.Changes = append(k.changes.list.Changes, c)
 	return nil
 }
 
-// after describes what the box has made of a path.
-func (k *collector) after(dirfd int, name string, st *unix.Stat_t) (proofbox.Entry, *os.File, error) {
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFLNK:
-		target, err := readLink(dirfd, name)
-		return proofbox.Entry{Kind: proofbox.Symlink, Target: proofbox.Raw(target)}, nil, err
-	case unix.S_IFREG:
-		f, err := openLeaf(dirfd, name, st)
-		if err != nil {
-			return proofbox.Entry{}, nil, err
-		}
-		if _, ok := attribute(int(f.Fd()), attrMetacopy); ok {
-			return proofbox.Entry{}, nil, errors.Join(errors.New("it is marked as a stub, which the overlay was told not to make"), f.Close())
-		}
-		digest, err := digestOf(f, st.Size)
-		if err != nil {
-			return proofbox.Entry{}, nil, errors.Join(err, f.Close())
-		}
-		return proofbox.Entry{Kind: proofbox.File, Mode: permission(st.Mode), Size: st.Size, Digest: digest}, f, nil
+// refusal says why a change is never kept.
+func (k *collector) refusal(c proofbox.Change) string {
+	p := string(c.Path)
+	switch {
+	case k.base.hides(p):
+		return "the original has something there that was hidden from the box"
+	case c.Before.Kind == proofbox.Folder && c.After.Kind != proofbox.Folder && k.base.hidesBelow(p):
+		return "the original's folder holds something that was hidden from the box"
 	}
-	return proofbox.Entry{Kind: proofbox.Special, Mode: permission(st.Mode)}, nil, nil
-}
-
-// before describes what a path was, and stores the bytes of a file. drifted
-// says that the original is not any more what the manifest has.
-func (k *collector) before(e *entry) (old proofbox.Entry, drifted bool, err error) {
-	switch e.kind() {
-	case unix.S_IFDIR:
-		return proofbox.Entry{Kind: proofbox.Folder, Mode: permission(e.mode)}, false, nil
-	case unix.S_IFLNK:
-		return proofbox.Entry{Kind: proofbox.Symlink, Target: proofbox.Raw(e.target)}, false, nil
-	case unix.S_IFREG:
-	default:
-		return proofbox.Entry{Kind: proofbox.Special, Mode: permission(e.mode)}, false, nil
-	}
-	old = proofbox.Entry{Kind: proofbox.File, Mode: permission(e.mode), Size: e.size}
-	f, err := k.lower.OpenFile(e.path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ELOOP) {
-		return old, true, nil
-	}
-	if err != nil {
-		return old, false, fmt.Errorf("reading the base of %q: %w", e.path, err)
-	}
-	defer f.Close()
-	return k.stored(e, old, f)
-}
-
-func (k *collector) stored(e *entry, old proofbox.Entry, f *os.File) (proofbox.Entry, bool, error) {
-	now, err := identity(f)
-	if err != nil {
-		return old, false, fmt.Errorf("reading the base of %q: %w", e.path, err)
-	}
-	if !now.same(e) {
-		return old, true, nil
-	}
-	if old.Digest, err = digestOf(f, e.size); err != nil {
-		return old, true, nil // it shrank while it was read
-	}
-	if err := k.changes.put(f, e.size, old.Digest); err != nil {
-		return old, false, fmt.Errorf("storing the base of %q: %w", e.path, err)
-	}
-	now, err = identity(f)
-	return old, err != nil || !now.same(e), nil
-}
-
-// deleted lists a path of the base as deleted.
-func (k *collector) deleted(e entry) {
-	old, drifted, err := k.before(&e)
-	if err != nil {
-		k.changes.list.Warnings = append(k.changes.list.Warnings, err.Error())
-		drifted = true
-	}
-	k.addChange(proofbox.Change{Path: proofbox.Raw(e.path), Before: old, After: proofbox.Entry{Kind: proofbox.Absent}, Drifted: drifted})
-}
-
-func (k *collector) add(full string, before, after proofbox.Entry) {
-	k.addChange(proofbox.Change{Path: proofbox.Raw(full), Before: before, After: after})
-}
-
-func (k *collector) addChange(c proofbox.Change) {
-	c.Refused = refusal(c)
-	k.changes.count(&c)
-	k.changes.list.Changes = append(k.changes.list.Changes, c)
+	return refusal(c)
 }
 
 // attribute reads a small extended attribute.

@@ -6,33 +6,33 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 
 	"golang.org/x/sys/unix"
 )
 
-// copyTries bounds how often a file is copied that changes meanwhile.
-const copyTries = 5
+// errMoved says that the original changed while it was frozen.
+var errMoved = errors.New("it changed meanwhile")
 
 // copyTree makes a copy of the tree that a manifest lists. The identities in
 // the manifest become those of the copy, so that they can be compared with it.
+// An original that does not stand still is errMoved.
 func copyTree(ctx context.Context, m *manifest, from, to string, reflink bool) error {
 	if err := os.Mkdir(to, 0o755); err != nil {
-		return fmt.Errorf("making the copy's folder: %w", err)
+		return fmt.Errorf("making the copy's folder: %w", explain(err))
 	}
-	src, err := os.OpenRoot(from)
+	src, err := openRoot(from)
 	if err != nil {
 		return fmt.Errorf("opening the workspace: %w", err)
 	}
-	defer src.Close()
-	dst, err := os.OpenRoot(to)
+	defer unix.Close(src)
+	dst, err := openRoot(to)
 	if err != nil {
 		return fmt.Errorf("opening the copy: %w", err)
 	}
-	defer dst.Close()
+	defer unix.Close(dst)
 	c := copier{src: src, dst: dst, reflink: reflink}
 	for i := range m.entries {
-		if err := ctx.Err(); err != nil {
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err := c.copy(&m.entries[i]); err != nil {
@@ -42,100 +42,116 @@ func copyTree(ctx context.Context, m *manifest, from, to string, reflink bool) e
 	return c.finish(m)
 }
 
-// explain gives an error of writing its next step.
+// explain gives an error its next step.
 func explain(err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return fmt.Errorf("%w; the original is untouched, make room where PROOFBOX_HOME is", err)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%w; make it readable, or hide it from the box", err)
 	}
 	return err
 }
 
 type copier struct {
-	src, dst *os.Root
+	src, dst int // descriptors of the trees' folders
 	reflink  bool
 }
 
-func (c *copier) copy(e *entry) error {
-	switch e.kind() {
-	case unix.S_IFDIR:
-		return c.dst.Mkdir(e.path, 0o700)
-	case unix.S_IFLNK:
-		return c.dst.Symlink(e.target, e.path)
+// in calls with the copy's folder that holds a path.
+func (c *copier) in(p string, call func(dirfd int, name string) error) error {
+	dir, name := splitPath(p)
+	fd, err := openBeneath(c.dst, dir, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
 	}
-	for range copyTries {
-		stable, err := c.file(e)
-		if err != nil || stable {
-			return err
-		}
-		if err := c.dst.Remove(e.path); err != nil {
-			return err
-		}
-	}
-	return errors.New("it keeps changing; let whatever writes to it come to rest")
+	return errors.Join(call(fd, name), unix.Close(fd))
 }
 
-// file copies a file and says whether it stood still meanwhile.
-func (c *copier) file(e *entry) (bool, error) {
-	in, err := c.src.OpenFile(e.path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+func (c *copier) copy(e *entry) error {
+	return c.in(e.path, func(dirfd int, name string) error {
+		switch e.kind() {
+		case unix.S_IFDIR:
+			return unix.Mkdirat(dirfd, name, 0o700)
+		case unix.S_IFLNK:
+			return unix.Symlinkat(e.target, dirfd, name)
+		}
+		return c.file(e, dirfd, name)
+	})
+}
+
+// file copies a file that is still what the manifest says, before and after.
+func (c *copier) file(e *entry, dirfd int, name string) error {
+	in, err := openFile(c.src, e.path)
+	if vanished(err) {
+		return errMoved
+	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer in.Close()
-	before, err := identity(in)
-	if err != nil {
-		return false, err
+	if err := unmoved(in, e); err != nil {
+		return err
 	}
-	out, err := c.dst.OpenFile(e.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	fd, err := unix.Openat(dirfd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return false, err
+		return err
 	}
+	out := os.NewFile(uintptr(fd), name)
 	defer out.Close()
 	if c.reflink {
-		err = unix.IoctlFileClone(int(out.Fd()), int(in.Fd()))
+		err = unix.IoctlFileClone(fd, int(in.Fd()))
 	} else {
-		err = copySparse(out, in, before.size)
+		err = copySparse(out, in, e.size)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return errMoved
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
-	after, err := identity(in)
-	if err != nil {
-		return false, err
+	return errors.Join(unmoved(in, e), unix.Fchmod(fd, e.mode&0o7777))
+}
+
+// unmoved says whether an open file is still what an entry has of it.
+func unmoved(f *os.File, e *entry) error {
+	now, err := identity(f)
+	if err == nil && !now.same(e) {
+		return errMoved
 	}
-	e.size, e.mode = before.size, before.mode
-	return before.same(&after), out.Chmod(permission(e.mode))
+	return err
 }
 
 // finish gives folders their modes, which may forbid writing to them, and takes
-// the identities of the copies. Times are the original's where a tool could
-// look at them.
+// the identities of the copies. Modification times are the original's, because
+// build tools compare them.
 func (c *copier) finish(m *manifest) error {
 	for i := len(m.entries) - 1; i >= 0; i-- {
 		e := &m.entries[i]
-		times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(e.mtime)}
-		dir, base, err := openParent(c.dst, e.path)
-		if err != nil {
+		if err := c.in(e.path, func(dirfd int, name string) error { return e.settle(dirfd, name) }); err != nil {
 			return fmt.Errorf("finishing the copy of %q: %w", e.path, err)
 		}
-		err = unix.UtimesNanoAt(int(dir.Fd()), base, times, unix.AT_SYMLINK_NOFOLLOW)
-		if err == nil && e.kind() == unix.S_IFDIR {
-			err = c.dst.Chmod(e.path, permission(e.mode))
-		}
-		var st unix.Stat_t
-		if err == nil {
-			err = unix.Fstatat(int(dir.Fd()), base, &st, unix.AT_SYMLINK_NOFOLLOW)
-		}
-		if err = errors.Join(err, dir.Close()); err != nil {
-			return fmt.Errorf("finishing the copy of %q: %w", e.path, err)
-		}
-		e.ino, e.ctime, e.nlink = st.Ino, st.Ctim.Nano(), st.Nlink
 	}
 	return nil
 }
 
-func openParent(root *os.Root, p string) (*os.File, string, error) {
-	dir, err := root.Open(parentOf(p))
-	return dir, path.Base(p), err
+func (e *entry) settle(dirfd int, name string) error {
+	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(e.mtime)}
+	if err := unix.UtimesNanoAt(dirfd, name, times, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	if e.kind() == unix.S_IFDIR {
+		if err := chmodAt(dirfd, name, e.mode); err != nil {
+			return err
+		}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstatat(dirfd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	e.mode, e.ino, e.nlink = st.Mode, st.Ino, st.Nlink
+	e.mtime, e.ctime = st.Mtim.Nano(), st.Ctim.Nano()
+	return nil
 }
 
 // identity is an open file's entry, without a path.
@@ -147,18 +163,4 @@ func identity(f *os.File) (entry, error) {
 	return entry{
 		mode: st.Mode, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(), ino: st.Ino, nlink: st.Nlink,
 	}, nil
-}
-
-// copySparse copies a file of a size and leaves its holes holes.
-func copySparse(out, in *os.File, size int64) error {
-	if err := out.Truncate(size); err != nil {
-		return err
-	}
-	return eachExtent(in, size, func(from, to int64, hole bool) error {
-		if hole {
-			return nil
-		}
-		_, err := io.Copy(io.NewOffsetWriter(out, from), io.NewSectionReader(in, from, to-from))
-		return err
-	})
 }

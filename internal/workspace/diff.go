@@ -17,26 +17,66 @@ import (
 // contextLines are shown around a difference.
 const contextLines = 3
 
-// Select gives the changes of paths and of what lies below them; all where no
-// path is given. A path that none of them has is an error.
+// Select gives the changes of paths and of what lies below them, sorted by path;
+// all where no path is given. "." is the workspace itself. A path that none of
+// them has is an error.
 func (c *Changes) Select(paths []proofbox.Raw) ([]proofbox.Change, error) {
 	if len(paths) == 0 {
 		return c.list.Changes, nil
 	}
-	var found []proofbox.Change
+	chosen := make([]bool, len(c.list.Changes))
 	for _, p := range paths {
-		clean := strings.TrimSuffix(strings.TrimPrefix(string(p), "./"), "/")
-		before := len(found)
-		for _, change := range c.list.Changes {
-			if within(string(change.Path), clean) && !slices.Contains(found, change) {
-				found = append(found, change)
-			}
+		found := false
+		for _, i := range c.covered(cleanPath(p)) {
+			chosen[i], found = true, true
 		}
-		if len(found) == before && !slices.ContainsFunc(found, func(x proofbox.Change) bool { return within(string(x.Path), clean) }) {
+		if !found {
 			return nil, &NoChangeError{Path: string(p)}
 		}
 	}
-	return found, nil
+	var list []proofbox.Change
+	for i, change := range c.list.Changes {
+		if chosen[i] {
+			list = append(list, change)
+		}
+	}
+	return list, nil
+}
+
+// cleanPath gives a path as a change has it.
+func cleanPath(p proofbox.Raw) string {
+	clean := strings.TrimRight(string(p), "/")
+	for strings.HasPrefix(clean, "./") {
+		clean = strings.TrimLeft(clean[2:], "/")
+	}
+	return clean
+}
+
+// covered gives the indices of the changes at a path and below it.
+func (c *Changes) covered(p string) []int {
+	var list []int
+	if p == "." {
+		for i := range c.list.Changes {
+			list = append(list, i)
+		}
+		return list
+	}
+	if i, ok := c.find(p); ok {
+		list = append(list, i)
+	}
+	from, _ := c.find(p + "/")
+	to, _ := c.find(p + "0") // '0' follows '/'
+	for i := from; i < to; i++ {
+		list = append(list, i)
+	}
+	return list
+}
+
+// find gives the index of the change at a path.
+func (c *Changes) find(p string) (int, bool) {
+	return slices.BinarySearchFunc(c.list.Changes, p, func(x proofbox.Change, p string) int {
+		return strings.Compare(string(x.Path), p)
+	})
 }
 
 // NoChangeError says that a path was not changed by the run.
@@ -63,19 +103,27 @@ func Shown(changes []proofbox.Change) (string, error) {
 }
 
 // count fills in what a change is to a reader: text or not, how many lines.
-func (c *Changes) count(change *proofbox.Change) {
-	before, okBefore, err1 := c.text(change.Before)
-	after, okAfter, err2 := c.text(change.After)
-	change.Large = change.Before.Size > maxText || change.After.Size > maxText
-	if err1 != nil || err2 != nil || change.Before.Kind == proofbox.File && change.Before.Digest == "" {
-		change.Large = true // the base is not there to be compared
-		return
+func (c *Changes) count(change *proofbox.Change) error {
+	for _, e := range []proofbox.Entry{change.Before, change.After} {
+		if e.Kind == proofbox.File && (e.Size > maxText || e.Digest == "") {
+			change.Large = true
+		}
 	}
-	change.Binary = !change.Large && !(okBefore && okAfter)
-	if change.Binary || change.Large {
-		return
+	if change.Large {
+		return nil
 	}
-	for _, h := range hunks(before, after).Hunks {
+	before, okBefore, err := c.body(change.Before)
+	if err != nil {
+		return err
+	}
+	after, okAfter, err := c.body(change.After)
+	if err != nil {
+		return err
+	}
+	if change.Binary = !okBefore || !okAfter; change.Binary {
+		return nil
+	}
+	for _, h := range compareLines(before, after).Hunks {
 		for _, l := range h.Lines {
 			switch l.Kind {
 			case udiff.Insert:
@@ -85,9 +133,21 @@ func (c *Changes) count(change *proofbox.Change) {
 			}
 		}
 	}
+	return nil
 }
 
-func hunks(before, after string) udiff.UnifiedDiff {
+// body is what a side is compared by: a file's text, a link's target. ok is
+// false for what is no text.
+func (c *Changes) body(e proofbox.Entry) (text string, ok bool, err error) {
+	if e.Kind == proofbox.Symlink {
+		return string(e.Target), true, nil
+	}
+	return c.text(e)
+}
+
+// compareLines compares two texts. The library bounds its own work, at the cost
+// of longer differences.
+func compareLines(before, after string) udiff.UnifiedDiff {
 	d, err := udiff.ToUnifiedDiff("", "", before, udiff.Lines(before, after), contextLines)
 	if err != nil {
 		panic(fmt.Sprintf("workspace: the library's own edits do not fit: %v", err))
@@ -95,8 +155,9 @@ func hunks(before, after string) udiff.UnifiedDiff {
 	return d
 }
 
-// WriteUnified writes changes as a patch that git apply(1) understands. The
-// bytes are the box's own: escape them before they reach a terminal.
+// WriteUnified writes changes as a patch that git apply(1) understands. What a
+// patch cannot say is in lines that begin with "#". The bytes are the box's own:
+// escape them before they reach a terminal.
 func (c *Changes) WriteUnified(w io.Writer, changes []proofbox.Change) error {
 	for _, change := range changes {
 		if err := c.writeOne(w, change); err != nil {
@@ -106,125 +167,51 @@ func (c *Changes) WriteUnified(w io.Writer, changes []proofbox.Change) error {
 	return nil
 }
 
+// writeOne writes a change. One of kind is two patches for git: the old goes,
+// and the new comes.
 func (c *Changes) writeOne(w io.Writer, change proofbox.Change) error {
-	head := header(change)
-	if _, err := io.WriteString(w, head); err != nil {
+	if _, err := io.WriteString(w, notes(change)); err != nil {
 		return err
 	}
-	switch {
-	case change.Before.Kind == proofbox.Folder && change.After.Kind == proofbox.Absent,
-		change.Before.Kind == proofbox.Absent && change.After.Kind == proofbox.Folder,
-		change.After.Kind == proofbox.Special:
+	if change.Before.Kind == change.After.Kind {
+		return c.writePatch(w, change)
+	}
+	gone, come := change, change
+	gone.After, come.Before = proofbox.Entry{Kind: proofbox.Absent}, proofbox.Entry{Kind: proofbox.Absent}
+	if err := c.writePatch(w, gone); err != nil {
+		return err
+	}
+	return c.writePatch(w, come)
+}
+
+// patchable says whether git has the kind.
+func patchable(e proofbox.Entry) bool { return e.Kind == proofbox.File || e.Kind == proofbox.Symlink }
+
+func (c *Changes) writePatch(w io.Writer, change proofbox.Change) error {
+	if !patchable(change.Before) && !patchable(change.After) {
 		return nil
-	case change.Large:
-		_, err := fmt.Fprintf(w, "too large to show: %d bytes before, %d after\n", change.Before.Size, change.After.Size)
-		return err
-	case change.Binary:
-		_, err := fmt.Fprintf(w, "Binary files %s and %s differ\n", side("a/", change.Before, change.Path), side("b/", change.After, change.Path))
+	}
+	if _, err := io.WriteString(w, header(change)); err != nil {
 		return err
 	}
-	before, err := c.body(change.Before)
+	before, okBefore, err := c.body(change.Before)
 	if err != nil {
 		return err
 	}
-	after, err := c.body(change.After)
+	after, okAfter, err := c.body(change.After)
 	if err != nil {
 		return err
 	}
-	return writeBody(w, change, before, after)
-}
-
-// body is what a side is compared by: a file's text, a link's target.
-func (c *Changes) body(e proofbox.Entry) (string, error) {
-	if e.Kind == proofbox.Symlink {
-		return string(e.Target), nil
-	}
-	text, _, err := c.text(e)
-	return text, err
-}
-
-func writeBody(w io.Writer, change proofbox.Change, before, after string) error {
-	if before == after {
-		return nil
-	}
-	d := hunks(before, after)
-	d.From, d.To = side("a/", change.Before, change.Path), side("b/", change.After, change.Path)
-	_, err := io.WriteString(w, d.String())
-	return err
-}
-
-// side names a side of a change as git does.
-func side(prefix string, e proofbox.Entry, path proofbox.Raw) string {
-	if e.Kind == proofbox.Absent || e.Kind == proofbox.Folder {
-		return "/dev/null"
-	}
-	return quote(prefix + string(path))
-}
-
-// header is git's extended header of a change; see git-diff(1), "Generating
-// patch text with -p".
-func header(c proofbox.Change) string {
-	a, b := quote("a/"+string(c.Path)), quote("b/"+string(c.Path))
-	head := fmt.Sprintf("diff --git %s %s\n", a, b)
-	old, after := gitMode(c.Before), gitMode(c.After)
-	switch {
-	case c.Before.Kind == proofbox.Absent:
-		head += "new file mode " + after + "\n"
-	case c.After.Kind == proofbox.Absent:
-		head += "deleted file mode " + old + "\n"
-	case old != after:
-		head += "old mode " + old + "\nnew mode " + after + "\n"
-	}
-	if c.Drifted {
-		head += "warning: the original changed while the box ran; what was before is not certain\n"
-	}
-	if c.Refused != "" {
-		head += "warning: keep will refuse this: " + c.Refused + "\n"
-	}
-	return head
-}
-
-// gitMode is an entry's mode as git writes it.
-func gitMode(e proofbox.Entry) string {
-	switch e.Kind {
-	case proofbox.Symlink:
-		return "120000"
-	case proofbox.Folder:
-		return fmt.Sprintf("040%03o", e.Mode.Perm())
-	case proofbox.File:
-		return fmt.Sprintf("100%03o", e.Mode.Perm())
-	}
-	return "000000"
-}
-
-// quote quotes a path as git does where it holds a byte that a reader of the
-// patch could take for something else.
-func quote(path string) string {
-	plain := true
-	for i := range len(path) {
-		b := path[i]
-		plain = plain && b >= 0x20 && b < 0x7f && b != '"' && b != '\\'
-	}
-	if plain {
-		return path
-	}
-	var out strings.Builder
-	out.WriteByte('"')
-	for i := range len(path) {
-		switch b := path[i]; {
-		case b == '"' || b == '\\':
-			out.WriteByte('\\')
-			out.WriteByte(b)
-		case b == '\n':
-			out.WriteString(`\n`)
-		case b == '\t':
-			out.WriteString(`\t`)
-		case b < 0x20 || b >= 0x7f:
-			fmt.Fprintf(&out, "\\%03o", b)
-		default:
-			out.WriteByte(b)
+	from, to := side("a/", change.Before, change.Path), side("b/", change.After, change.Path)
+	if !okBefore || !okAfter {
+		if change.Before.Digest == change.After.Digest && change.Before.Digest != "" {
+			return nil // the mode alone
 		}
+		_, err := fmt.Fprintf(w, "Binary files %s and %s differ\n", from, to)
+		return err
 	}
-	out.WriteByte('"')
-	return out.String()
+	d := compareLines(before, after)
+	d.From, d.To = tabbed(from), tabbed(to)
+	_, err = io.WriteString(w, d.String())
+	return err
 }

@@ -1,29 +1,35 @@
 package workspace
 
 import (
-	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // manifest is what a tree was at one moment.
 type manifest struct {
 	entries  []entry  // sorted by path
-	hidden   []string // sorted; not in entries
+	hidden   []string // sorted; neither they nor what is below is in entries
 	warnings []string
 	bytes    int64 // of regular files, apparent
 	special  int   // entries that are neither file, folder nor link
 	uid, gid int   // of the tree's own folder
+
+	hiddenInodes map[uint64]bool // of hidden files with several names
 }
+
+func comparePath(e entry, p string) int { return strings.Compare(e.path, p) }
 
 // find gives the entry of a path, nil where there is none.
 func (m *manifest) find(path string) *entry {
-	i, ok := slices.BinarySearchFunc(m.entries, path, func(e entry, p string) int { return strings.Compare(e.path, p) })
+	i, ok := slices.BinarySearchFunc(m.entries, path, comparePath)
 	if !ok {
 		return nil
 	}
@@ -35,96 +41,165 @@ func (m *manifest) below(folder string) []entry {
 	if folder == "." {
 		return m.entries
 	}
-	from, _ := slices.BinarySearchFunc(m.entries, folder+"/", func(e entry, p string) int { return strings.Compare(e.path, p) })
-	to, _ := slices.BinarySearchFunc(m.entries, folder+"0", func(e entry, p string) int { return strings.Compare(e.path, p) }) // '0' follows '/'
+	from, _ := slices.BinarySearchFunc(m.entries, folder+"/", comparePath)
+	to, _ := slices.BinarySearchFunc(m.entries, folder+"0", comparePath) // '0' follows '/'
 	return m.entries[from:to]
 }
 
-// manifestHeader is the first line of a manifest file.
-const manifestHeader = "proofbox manifest 1"
+// hides says whether a path is hidden, or lies below one that is.
+func (m *manifest) hides(p string) bool {
+	if len(m.hidden) == 0 {
+		return false
+	}
+	for ; p != "."; p, _ = splitPath(p) {
+		if _, ok := slices.BinarySearch(m.hidden, p); ok {
+			return true
+		}
+	}
+	return false
+}
 
-// write writes the manifest in the form of docs/formats/manifest.md: one line
-// an entry, sorted by path.
+// hidesBelow says whether a folder holds something hidden.
+func (m *manifest) hidesBelow(folder string) bool {
+	i, _ := slices.BinarySearch(m.hidden, folder+"/")
+	return i < len(m.hidden) && strings.HasPrefix(m.hidden[i], folder+"/")
+}
+
+// manifestHeader begins a manifest file; docs/formats/manifest.md describes the
+// rest.
+const manifestHeader = "proofbox manifest 1\n"
+
+// encode gives the manifest's file.
+func (m *manifest) encode() []byte {
+	out := append(make([]byte, 0, 64+48*len(m.entries)), manifestHeader...)
+	out = binary.AppendUvarint(out, uint64(len(m.entries)))
+	var last entry
+	for i := range m.entries {
+		out = m.entries[i].append(out, &last)
+		last = m.entries[i]
+	}
+	sum := sha256.Sum256(out)
+	return append(out, sum[:]...)
+}
+
+// append appends an entry, as its difference from the one before.
+func (e *entry) append(out []byte, last *entry) []byte {
+	shared := 0
+	for shared < min(len(e.path), len(last.path)) && e.path[shared] == last.path[shared] {
+		shared++
+	}
+	out = binary.AppendUvarint(out, uint64(shared))
+	out = appendText(out, e.path[shared:])
+	out = binary.AppendUvarint(out, uint64(e.mode))
+	out = binary.AppendUvarint(out, uint64(e.size))
+	out = binary.AppendVarint(out, e.mtime-last.mtime)
+	out = binary.AppendVarint(out, e.ctime-last.ctime)
+	out = binary.AppendVarint(out, int64(e.ino-last.ino))
+	out = binary.AppendUvarint(out, e.nlink)
+	if e.kind() == unix.S_IFLNK {
+		out = appendText(out, e.target)
+	}
+	return out
+}
+
+func appendText(out []byte, text string) []byte {
+	return append(binary.AppendUvarint(out, uint64(len(text))), text...)
+}
+
+// write writes the manifest's file.
 func (m *manifest) write(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("writing the manifest: %w", err)
 	}
-	w := bufio.NewWriterSize(f, 1<<20)
-	line := append([]byte(manifestHeader), '\n')
-	for i := range m.entries {
-		line = m.entries[i].append(line)
-		if len(line) > 1<<16 {
-			_, err = w.Write(line)
-			line = line[:0]
-		}
-		if err != nil {
-			break
-		}
-	}
-	if err == nil {
-		_, err = w.Write(line)
-	}
-	if err = errors.Join(err, w.Flush(), f.Close()); err != nil {
-		return fmt.Errorf("writing the manifest: %w", err)
+	_, err = f.Write(m.encode())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("writing the manifest: %w", explain(err))
 	}
 	return nil
 }
 
-// append appends the entry's line.
-func (e *entry) append(b []byte) []byte {
-	b = strconv.AppendUint(b, uint64(e.mode), 8)
-	for _, n := range []int64{e.size, e.mtime, e.ctime} {
-		b = strconv.AppendInt(append(b, ' '), n, 10)
-	}
-	b = strconv.AppendUint(append(b, ' '), e.ino, 10)
-	b = strconv.AppendUint(append(b, ' '), e.nlink, 10)
-	b = strconv.AppendQuoteToASCII(append(b, ' '), e.path)
-	if e.target != "" {
-		b = strconv.AppendQuoteToASCII(append(b, ' '), e.target)
-	}
-	return append(b, '\n')
-}
+var errManifest = errors.New("reading a manifest: it is damaged")
 
-// readManifest reads what write has written.
-func readManifest(r io.Reader) (*manifest, error) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<17)
-	if !lines.Scan() || lines.Text() != manifestHeader {
+// decodeManifest reads what encode gives. Its bytes may be anything: what is not
+// a whole manifest, in order and with the digest that it says, is an error.
+func decodeManifest(data []byte) (*manifest, error) {
+	rest, ok := bytes.CutPrefix(data, []byte(manifestHeader))
+	if !ok || len(rest) < sha256.Size {
 		return nil, errors.New("reading a manifest: it does not begin as one")
 	}
+	body := data[:len(data)-sha256.Size]
+	if sum := sha256.Sum256(body); !bytes.Equal(sum[:], data[len(body):]) {
+		return nil, errManifest
+	}
+	r := fields{rest: rest[:len(rest)-sha256.Size]}
 	m := &manifest{}
-	for lines.Scan() {
-		e, err := parseEntry(lines.Text())
-		if err != nil {
-			return nil, fmt.Errorf("reading a manifest: %w", err)
+	var last entry
+	for range r.number() {
+		e := r.entry(&last)
+		if r.bad || e.path <= last.path {
+			return nil, errManifest
 		}
 		m.entries = append(m.entries, e)
+		last = e
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("reading a manifest: %w", err)
+	if r.bad || len(r.rest) > 0 {
+		return nil, errManifest
 	}
 	return m, nil
 }
 
-func parseEntry(line string) (entry, error) {
-	var e entry
-	n, err := fmt.Sscanf(line, "%o %d %d %d %d %d", &e.mode, &e.size, &e.mtime, &e.ctime, &e.ino, &e.nlink)
-	start := strings.IndexByte(line, '"')
-	if err != nil || n != 6 || start < 0 {
-		return e, fmt.Errorf("line %q", line)
+// fields reads the fields of a manifest. After the first one that is not there,
+// bad is set and all are zero.
+type fields struct {
+	rest []byte
+	bad  bool
+}
+
+func (f *fields) advance(n int) {
+	if n <= 0 {
+		f.bad, f.rest = true, nil
+		return
 	}
-	quoted, err := strconv.QuotedPrefix(line[start:])
-	if err != nil {
-		return e, fmt.Errorf("line %q: %w", line, err)
+	f.rest = f.rest[n:]
+}
+
+func (f *fields) number() uint64 {
+	v, n := binary.Uvarint(f.rest)
+	f.advance(n)
+	return v
+}
+
+func (f *fields) signed() int64 {
+	v, n := binary.Varint(f.rest)
+	f.advance(n)
+	return v
+}
+
+func (f *fields) text() string {
+	n := f.number()
+	if n > uint64(len(f.rest)) {
+		f.bad, f.rest = true, nil
+		return ""
 	}
-	if e.path, err = strconv.Unquote(quoted); err != nil {
-		return e, fmt.Errorf("line %q: %w", line, err)
+	text := string(f.rest[:n])
+	f.rest = f.rest[n:]
+	return text
+}
+
+func (f *fields) entry(last *entry) entry {
+	shared := f.number()
+	if shared > uint64(len(last.path)) {
+		f.bad = true
+		return entry{}
 	}
-	if rest := strings.TrimSpace(line[start+len(quoted):]); rest != "" {
-		if e.target, err = strconv.Unquote(rest); err != nil {
-			return e, fmt.Errorf("line %q: %w", line, err)
-		}
+	e := entry{path: last.path[:shared] + f.text(), mode: uint32(f.number()), size: int64(f.number())}
+	e.mtime = last.mtime + f.signed()
+	e.ctime = last.ctime + f.signed()
+	e.ino = last.ino + uint64(f.signed())
+	e.nlink = f.number()
+	if e.kind() == unix.S_IFLNK {
+		e.target = f.text()
 	}
-	return e, nil
+	return e
 }

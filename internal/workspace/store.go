@@ -6,22 +6,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"proofbox"
 )
 
 // Files of a change store; see docs/formats/changes.md.
 const (
-	changesFile = "changes.json"
-	blobsDir    = "blobs"
+	changesFile  = "changes.json"
+	blobsDir     = "blobs"
+	storeVersion = 1
 )
 
 // Changes are the collected changes of a run, with the bytes of both sides.
@@ -33,7 +31,7 @@ type Changes struct {
 // storedChanges is the form of the store's index.
 type storedChanges struct {
 	Version  int               `json:"version"`
-	Changes  []proofbox.Change `json:"changes"`
+	Changes  []proofbox.Change `json:"changes"` // sorted by path, each path once
 	Warnings []string          `json:"warnings"`
 }
 
@@ -51,10 +49,47 @@ func Load(dir string) (*Changes, error) {
 	if err := json.NewDecoder(io.LimitReader(f, maxIndex)).Decode(&c.list); err != nil {
 		return nil, fmt.Errorf("reading the changes: %w", err)
 	}
-	if c.list.Version != 1 {
-		return nil, fmt.Errorf("reading the changes: version %d is not known", c.list.Version)
+	if err := c.list.check(); err != nil {
+		return nil, fmt.Errorf("reading the changes: %w", err)
 	}
 	return c, nil
+}
+
+// check holds what was read against what is ever written.
+func (l *storedChanges) check() error {
+	if l.Version != storeVersion {
+		return fmt.Errorf("version %d is not known", l.Version)
+	}
+	for i, c := range l.Changes {
+		switch {
+		case !validPath(string(c.Path)):
+			return fmt.Errorf("%q is no path inside a workspace", c.Path)
+		case i > 0 && l.Changes[i-1].Path >= c.Path:
+			return fmt.Errorf("%q is out of order", c.Path)
+		}
+		for _, e := range []proofbox.Entry{c.Before, c.After} {
+			if err := checkEntry(e); err != nil {
+				return fmt.Errorf("%q: %w", c.Path, err)
+			}
+		}
+	}
+	return nil
+}
+
+func checkEntry(e proofbox.Entry) error {
+	known := []proofbox.Kind{proofbox.File, proofbox.Folder, proofbox.Symlink, proofbox.Special, proofbox.Absent}
+	switch {
+	case !slices.Contains(known, e.Kind):
+		return fmt.Errorf("the kind %q is not known", e.Kind)
+	case e.Size < 0:
+		return fmt.Errorf("the size %d is negative", e.Size)
+	case e.Digest != "" && e.Kind != proofbox.File:
+		return fmt.Errorf("a %s has a digest", e.Kind)
+	case e.Digest == "":
+		return nil
+	}
+	_, err := digestHex(e.Digest)
+	return err
 }
 
 // save writes the index.
@@ -63,14 +98,30 @@ func (c *Changes) save() error {
 	if err != nil {
 		return fmt.Errorf("encoding the changes: %w", err)
 	}
+	if len(data) > maxIndex {
+		return fmt.Errorf("writing the changes: their list is %d bytes long, more than %d", len(data), maxIndex)
+	}
 	temp := filepath.Join(c.dir, changesFile+".new")
-	if err := os.WriteFile(temp, data, 0o600); err != nil {
-		return fmt.Errorf("writing the changes: %w", err)
+	if err := writeSynced(temp, data); err != nil {
+		return fmt.Errorf("writing the changes: %w", explain(err))
 	}
 	if err := os.Rename(temp, filepath.Join(c.dir, changesFile)); err != nil {
 		return fmt.Errorf("writing the changes: %w", err)
 	}
 	return nil
+}
+
+// writeSynced writes a file whose bytes are on the disk when it returns, so that
+// the rename that follows never leaves an empty one.
+func writeSynced(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // List gives the changes, sorted by path.
@@ -103,126 +154,79 @@ func (c *Changes) Discard() error {
 	return nil
 }
 
-// digestPrefix begins every digest.
-const digestPrefix = "sha256:"
-
-// blob is where the bytes with a digest are kept.
-func (c *Changes) blob(digest string) (string, error) {
+// digestHex gives the hexadecimal part of a digest.
+func digestHex(digest string) (string, error) {
 	hexed, ok := strings.CutPrefix(digest, digestPrefix)
 	if raw, err := hex.DecodeString(hexed); !ok || err != nil || len(raw) != sha256.Size {
 		return "", fmt.Errorf("%q is no digest", digest)
 	}
-	return filepath.Join(c.dir, blobsDir, hexed), nil
+	return hexed, nil
 }
 
-// digestOf hashes an open file from its beginning, and leaves holes unread.
-func digestOf(f *os.File, size int64) (string, error) {
-	h := sha256.New()
-	err := eachExtent(f, size, func(from, to int64, hole bool) error {
-		if hole {
-			return writeZeros(h, to-from)
-		}
-		_, err := io.Copy(h, io.NewSectionReader(f, from, to-from))
-		return err
-	})
+// blob is where the bytes with a digest are kept.
+func (c *Changes) blob(digest string) (string, error) {
+	hexed, err := digestHex(digest)
+	return filepath.Join(c.dir, blobsDir, hexed), err
+}
+
+// put stores an open file's bytes under the digest of what was stored, and gives
+// the digest. A file that has become shorter is io.ErrUnexpectedEOF.
+func (c *Changes) put(f *os.File, size int64) (string, error) {
+	temp, err := os.CreateTemp(filepath.Join(c.dir, blobsDir), ".new-*")
 	if err != nil {
-		return "", err
+		return "", explain(err)
 	}
-	return digestPrefix + hex.EncodeToString(h.Sum(nil)), nil
-}
-
-var zeros [64 << 10]byte
-
-func writeZeros(h hash.Hash, n int64) error {
-	for n > 0 {
-		part := min(n, int64(len(zeros)))
-		h.Write(zeros[:part]) // a hash takes everything
-		n -= part
+	digest, err := fill(temp, f, size)
+	if err = errors.Join(err, temp.Close()); err != nil {
+		return "", errors.Join(explain(err), os.Remove(temp.Name()))
 	}
-	return nil
-}
-
-// eachExtent goes through a file's data and holes in order.
-func eachExtent(f *os.File, size int64, each func(from, to int64, hole bool) error) error {
-	for at := int64(0); at < size; {
-		data, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
-		if errors.Is(err, unix.ENXIO) {
-			return each(at, size, true)
-		}
-		if err != nil {
-			return err
-		}
-		data = min(data, size)
-		if data > at {
-			if err := each(at, data, true); err != nil {
-				return err
-			}
-		}
-		end, err := unix.Seek(int(f.Fd()), data, unix.SEEK_HOLE)
-		if err != nil {
-			return err
-		}
-		end = min(end, size)
-		if end > data {
-			if err := each(data, end, false); err != nil {
-				return err
-			}
-		}
-		if end == at {
-			return io.ErrUnexpectedEOF // the file has shrunk
-		}
-		at = end
-	}
-	return nil
-}
-
-// put stores a file's bytes under their digest.
-func (c *Changes) put(f *os.File, size int64, digest string) error {
 	path, err := c.blob(digest)
 	if err != nil {
-		return err
+		return "", errors.Join(err, os.Remove(temp.Name()))
 	}
-	if _, err := os.Stat(path); err == nil {
-		return nil
+	if err := os.Rename(temp.Name(), path); err != nil {
+		return "", errors.Join(err, os.Remove(temp.Name()))
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
+	return digest, nil
+}
+
+func fill(out, in *os.File, size int64) (string, error) {
+	if err := copySparse(out, in, size); err != nil {
+		return "", err
 	}
-	err = errors.Join(copySparse(temp, f, size), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(explain(err), os.Remove(temp.Name()))
-	}
-	return nil
+	return digestOf(out, size)
 }
 
 // maxText is up to how many bytes a file is compared line by line.
 const maxText = 2 << 20
 
-// text reads a blob that is small enough to show; ok is false where it is not,
-// or is no text.
+// text reads a stored file that is small enough to show; ok is false where it
+// is not, or is no text. Other kinds have none.
 func (c *Changes) text(e proofbox.Entry) (text string, ok bool, err error) {
 	if e.Kind != proofbox.File {
 		return "", true, nil
 	}
-	if e.Size > maxText {
+	if e.Size > maxText || e.Digest == "" {
 		return "", false, nil
 	}
 	path, err := c.blob(e.Digest)
 	if err != nil {
 		return "", false, err
 	}
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return "", false, fmt.Errorf("reading a stored file: %w", err)
 	}
-	return string(data), !binary(data), nil
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	if err != nil {
+		return "", false, fmt.Errorf("reading a stored file: %w", err)
+	}
+	if sum := sha256.Sum256(data); digestPrefix+hex.EncodeToString(sum[:]) != e.Digest {
+		return "", false, fmt.Errorf("the stored bytes are not those with the digest %s: the change store was altered", e.Digest)
+	}
+	return string(data), !isBinary(data), nil
 }
 
-// binary says whether bytes are no text: like git, by a NUL, but anywhere.
-func binary(data []byte) bool {
-	return slices.Contains(data, 0)
-}
+// isBinary says whether bytes are no text: like git, by a NUL, but anywhere.
+func isBinary(data []byte) bool { return slices.Contains(data, 0) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -40,35 +39,42 @@ func (e *entry) same(o *entry) bool {
 		e.ino == o.ino && e.target == o.target
 }
 
+// maxPaths bounds the bytes of all paths of a tree together: what is nested
+// very deep has long ones.
+const maxPaths = 1 << 30
+
 // walker walks a tree with several goroutines.
 type walker struct {
 	root int // descriptor of the tree's folder
 	dev  uint64
+	mnt  uint64 // of the tree's folder, 0 where the kernel does not tell
 	hide *hider
+	// lenient has a folder that cannot be read left out with a warning.
+	lenient bool
 
 	mu      sync.Mutex
 	work    *sync.Cond
 	folders []string // still to be read, guarded by mu
 	busy    int      // goroutines that read a folder, guarded by mu
 	err     error    // the first error, guarded by mu
+	paths   int      // bytes of all paths, guarded by mu
 	found   manifest // guarded by mu
 }
 
 // takeManifest lists a tree. Hidden paths and what is below them are left out,
-// and so is what is mounted in the tree.
-func takeManifest(ctx context.Context, root string, hide *hider) (*manifest, error) {
-	fd, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// and so is what is mounted in the tree. A folder that cannot be read is an
+// error; where lenient is set it is named in the warnings instead.
+func takeManifest(ctx context.Context, root string, hide *hider, lenient bool) (*manifest, error) {
+	fd, err := openRoot(root)
 	if err != nil {
 		return nil, fmt.Errorf("opening the workspace %q: %w", root, err)
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	w := &walker{root: fd, hide: hide, lenient: lenient, folders: []string{"."}}
+	w.work = sync.NewCond(&w.mu)
+	if err := w.begin(); err != nil {
 		return nil, fmt.Errorf("looking at the workspace %q: %w", root, err)
 	}
-	w := &walker{root: fd, dev: st.Dev, hide: hide, folders: []string{"."}}
-	w.work = sync.NewCond(&w.mu)
-	w.found.uid, w.found.gid = int(st.Uid), int(st.Gid)
 	stop := context.AfterFunc(ctx, func() { w.fail(context.Cause(ctx)) })
 	defer stop()
 	var readers sync.WaitGroup
@@ -76,12 +82,50 @@ func takeManifest(ctx context.Context, root string, hide *hider) (*manifest, err
 		readers.Go(w.read)
 	}
 	readers.Wait()
-	if w.err != nil {
-		return nil, w.err
+	if err := w.failure(); err != nil {
+		return nil, err
 	}
-	slices.SortFunc(w.found.entries, func(a, b entry) int { return strings.Compare(a.path, b.path) })
-	slices.Sort(w.found.hidden)
+	w.found.finish()
 	return &w.found, nil
+}
+
+// finish sorts what was found, and hides the other names of hidden files.
+func (m *manifest) finish() {
+	slices.SortFunc(m.entries, func(a, b entry) int { return strings.Compare(a.path, b.path) })
+	if len(m.hiddenInodes) > 0 {
+		m.entries = slices.DeleteFunc(m.entries, func(e entry) bool {
+			twin := e.kind() == unix.S_IFREG && e.nlink > 1 && m.hiddenInodes[e.ino]
+			if twin {
+				m.hidden = append(m.hidden, e.path)
+				m.bytes -= e.size
+			}
+			return twin
+		})
+	}
+	slices.Sort(m.hidden)
+	slices.Sort(m.warnings)
+}
+
+// begin notes whose the tree is and what it is mounted on.
+func (w *walker) begin() error {
+	var st unix.Statx_t
+	if err := unix.Statx(w.root, "", unix.AT_EMPTY_PATH, statxMask, &st); err != nil {
+		return err
+	}
+	w.found.uid, w.found.gid = int(st.Uid), int(st.Gid)
+	w.dev, w.mnt = unix.Mkdev(st.Dev_major, st.Dev_minor), mountOf(&st)
+	return nil
+}
+
+// statxMask asks for what an entry holds, and for the mount.
+const statxMask = unix.STATX_BASIC_STATS | unix.STATX_MNT_ID
+
+// mountOf gives the mount, which tells even two of the same file system apart.
+func mountOf(st *unix.Statx_t) uint64 {
+	if st.Mask&unix.STATX_MNT_ID == 0 {
+		return 0
+	}
+	return st.Mnt_id
 }
 
 func (w *walker) fail(err error) {
@@ -91,6 +135,12 @@ func (w *walker) fail(err error) {
 		w.err = err
 	}
 	w.work.Broadcast()
+}
+
+func (w *walker) failure() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
 }
 
 // next gives a folder to read, until all are read or there was an error.
@@ -115,8 +165,10 @@ type batch struct {
 	entries  []entry
 	folders  []string
 	hidden   []string
+	twins    []uint64 // inodes of hidden files that have other names
 	warnings []string
 	bytes    int64
+	paths    int
 	special  int
 }
 
@@ -124,16 +176,30 @@ func (w *walker) done(b batch, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.busy--
+	w.paths += b.paths
+	if err == nil && w.paths > maxPaths {
+		err = fmt.Errorf("the paths of the workspace are longer than %d MiB together; hide what is nested very deep", maxPaths>>20)
+	}
 	if err != nil && w.err == nil {
 		w.err = err
 	}
 	w.folders = append(w.folders, b.folders...)
-	w.found.entries = append(w.found.entries, b.entries...)
-	w.found.hidden = append(w.found.hidden, b.hidden...)
-	w.found.warnings = append(w.found.warnings, b.warnings...)
-	w.found.bytes += b.bytes
-	w.found.special += b.special
+	w.found.add(&b)
 	w.work.Broadcast()
+}
+
+func (m *manifest) add(b *batch) {
+	m.entries = append(m.entries, b.entries...)
+	m.hidden = append(m.hidden, b.hidden...)
+	m.warnings = append(m.warnings, b.warnings...)
+	m.bytes += b.bytes
+	m.special += b.special
+	for _, ino := range b.twins {
+		if m.hiddenInodes == nil {
+			m.hiddenInodes = map[uint64]bool{}
+		}
+		m.hiddenInodes[ino] = true
+	}
 }
 
 func (w *walker) read() {
@@ -151,9 +217,12 @@ func (w *walker) read() {
 // folder lists one folder.
 func (w *walker) folder(dir string, buf []byte) (batch, error) {
 	var b batch
-	fd, err := unix.Openat(w.root, dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) && dir != "." {
-		return b, nil // it was removed just now; the comparison afterwards will say so
+	fd, err := openBeneath(w.root, dir, unix.O_RDONLY|unix.O_DIRECTORY)
+	if vanished(err) && dir != "." {
+		return b, nil // it was replaced just now; the comparison afterwards will say so
+	}
+	if errors.Is(err, unix.EACCES) {
+		return b, w.unreadable(&b, dir, err)
 	}
 	if err != nil {
 		return b, fmt.Errorf("reading the folder %q of the workspace: %w", dir, err)
@@ -178,43 +247,79 @@ func (w *walker) folder(dir string, buf []byte) (batch, error) {
 	return b, nil
 }
 
+func (w *walker) unreadable(b *batch, dir string, err error) error {
+	if !w.lenient {
+		return fmt.Errorf("reading the folder %q of the workspace: %w; make it readable, or hide it from the box", dir, err)
+	}
+	b.warnings = append(b.warnings, fmt.Sprintf("the folder %q of the original cannot be read any more", dir))
+	return nil
+}
+
+// vanished says whether a path has gone, or become something else, since it was
+// listed.
+func vanished(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
+}
+
 // one looks at one name in a folder.
 func (w *walker) one(b *batch, dirfd int, dir, name string) error {
-	full := name
-	if dir != "." {
-		full = dir + "/" + name
-	}
-	var st unix.Stat_t
-	err := unix.Fstatat(dirfd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	full := joinPath(dir, name)
+	var st unix.Statx_t
+	err := unix.Statx(dirfd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, statxMask, &st)
 	if errors.Is(err, unix.ENOENT) {
 		return nil // it was removed just now
 	}
 	if err != nil {
 		return fmt.Errorf("looking at %q in the workspace: %w", full, err)
 	}
-	kind := st.Mode & unix.S_IFMT
-	if w.hide.hides(full, kind == unix.S_IFDIR) {
+	e := entry{
+		path: full, mode: uint32(st.Mode), size: int64(st.Size), mtime: nanoseconds(st.Mtime), ctime: nanoseconds(st.Ctime),
+		ino: st.Ino, nlink: uint64(st.Nlink),
+	}
+	b.paths += len(full)
+	switch {
+	case w.hide.hides(full, e.kind() == unix.S_IFDIR):
 		b.hidden = append(b.hidden, full)
+		if e.kind() == unix.S_IFREG && e.nlink > 1 {
+			b.twins = append(b.twins, e.ino)
+		}
+		return nil
+	case w.mounted(&st):
+		b.hidden = append(b.hidden, full)
+		b.warnings = append(b.warnings, fmt.Sprintf("%q is mounted in the workspace; the box does not see it", full))
 		return nil
 	}
-	e := entry{
-		path: full, mode: st.Mode, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(),
-		ino: st.Ino, nlink: st.Nlink,
+	return b.keep(e, dirfd, name)
+}
+
+// mounted says whether something is mounted on a path.
+func (w *walker) mounted(st *unix.Statx_t) bool {
+	if mnt := mountOf(st); mnt != 0 && w.mnt != 0 {
+		return mnt != w.mnt
 	}
-	switch {
-	case kind == unix.S_IFDIR && st.Dev != w.dev:
-		b.warnings = append(b.warnings, fmt.Sprintf("%q is mounted in the workspace; the box sees an empty folder there", full))
-	case kind == unix.S_IFDIR:
-		b.folders = append(b.folders, full)
-	case kind == unix.S_IFLNK:
-		if e.target, err = readLink(dirfd, name); err != nil {
-			return fmt.Errorf("reading the link %q in the workspace: %w", full, err)
+	return unix.Mkdev(st.Dev_major, st.Dev_minor) != w.dev
+}
+
+func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
+
+// keep puts an entry into the batch.
+func (b *batch) keep(e entry, dirfd int, name string) (err error) {
+	switch e.kind() {
+	case unix.S_IFDIR:
+		b.folders = append(b.folders, e.path)
+	case unix.S_IFLNK:
+		e.target, err = readLink(dirfd, name)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) {
+			return nil // it was replaced just now
 		}
-	case kind == unix.S_IFREG:
-		b.bytes += st.Size
+		if err != nil {
+			return fmt.Errorf("reading the link %q in the workspace: %w", e.path, err)
+		}
+	case unix.S_IFREG:
+		b.bytes += e.size
 	default:
 		b.special++
-		b.warnings = append(b.warnings, fmt.Sprintf("%q is a device, socket or FIFO; changes to it are not kept", full))
+		b.warnings = append(b.warnings, fmt.Sprintf("%q is a device, socket or FIFO; changes to it are not kept", e.path))
 	}
 	b.entries = append(b.entries, e)
 	return nil
@@ -237,15 +342,27 @@ func readLink(dirfd int, name string) (string, error) {
 // permission gives an entry's permission bits as io/fs has them.
 func permission(mode uint32) fs.FileMode {
 	m := fs.FileMode(mode & 0o777)
-	for bit, to := range map[uint32]fs.FileMode{
-		unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky,
-	} {
-		if mode&bit != 0 {
-			m |= to
+	for _, bit := range specialBits {
+		if mode&bit.stat != 0 {
+			m |= bit.mode
 		}
 	}
 	return m
 }
 
-// parentOf is path.Dir, with "." for the top.
-func parentOf(p string) string { return path.Dir(p) }
+// specialBits are the mode bits whose place in io/fs is another than in stat(2).
+var specialBits = []struct {
+	stat uint32
+	mode fs.FileMode
+}{{unix.S_ISUID, fs.ModeSetuid}, {unix.S_ISGID, fs.ModeSetgid}, {unix.S_ISVTX, fs.ModeSticky}}
+
+// statMode is the inverse of permission.
+func statMode(m fs.FileMode) uint32 {
+	mode := uint32(m.Perm())
+	for _, bit := range specialBits {
+		if m&bit.mode != 0 {
+			mode |= bit.stat
+		}
+	}
+	return mode
+}

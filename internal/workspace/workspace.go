@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -37,8 +38,8 @@ type Options struct {
 // Up to this size a tree is copied before each run, which takes less time than
 // anybody notices and gives a base that nobody can change.
 const (
-	copyEntries = 1_000
-	copyBytes   = 16 << 20
+	smallEntries = 1_000
+	smallBytes   = 16 << 20
 )
 
 // reflinkEntries is up to how many entries a tree is cloned file by file.
@@ -56,6 +57,7 @@ type Base struct {
 	UID, GID int
 
 	manifest *manifest
+	hide     *hider
 	live     bool // Lower is the original itself
 }
 
@@ -68,18 +70,23 @@ const (
 
 // Survey looks at the original and says how it would be frozen.
 func Survey(ctx context.Context, o Options) (proofbox.Freezing, error) {
-	m, err := survey(ctx, o)
+	m, _, err := survey(ctx, o)
 	if err != nil {
 		return proofbox.Freezing{}, err
 	}
 	return o.choose(m), nil
 }
 
-func survey(ctx context.Context, o Options) (*manifest, error) {
+func survey(ctx context.Context, o Options) (*manifest, *hider, error) {
 	if err := o.check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return takeManifest(ctx, o.Original, newHider(o.Hide))
+	hide, err := newHider(o.Hide)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := takeManifest(ctx, o.Original, hide, false)
+	return m, hide, err
 }
 
 // check refuses folders that cannot be a workspace.
@@ -113,9 +120,9 @@ func (o Options) choose(m *manifest) proofbox.Freezing {
 	f := proofbox.Freezing{
 		Original: o.Original, Files: len(m.entries), Bytes: m.bytes, Hidden: len(m.hidden),
 	}
-	small := len(m.entries) <= copyEntries && m.bytes <= copyBytes
+	small := len(m.entries) <= smallEntries && m.bytes <= smallBytes
 	switch {
-	case len(m.entries) <= reflinkEntries && m.special == 0 && canReflink(o):
+	case len(m.entries) <= reflinkEntries && m.special == 0 && o.canReflink(m):
 		f.Method, f.Why = byReflink, "the file system can clone files, so a copy costs no space"
 	case small && m.special == 0:
 		f.Method, f.Why = byCopy, fmt.Sprintf("the tree is small: %d entries", len(m.entries))
@@ -127,63 +134,61 @@ func (o Options) choose(m *manifest) proofbox.Freezing {
 	return f
 }
 
-// canReflink tries a clone between the original's file system and the base's.
-func canReflink(o Options) bool {
+// canReflink tries to clone a file of the original to where the base will be:
+// whether that works depends on both places, and on how their file systems were
+// made. What it makes has no name and is gone when it returns.
+func (o Options) canReflink(m *manifest) bool {
+	i := slices.IndexFunc(m.entries, func(e entry) bool { return e.kind() == unix.S_IFREG && e.size > 0 })
+	if i < 0 {
+		return false
+	}
 	dir := filepath.Dir(o.Dir)
 	if o.Dir == "" && len(o.Reserved) > 0 {
 		dir = o.Reserved[0]
 	}
-	var a, b unix.Statfs_t
-	if unix.Statfs(o.Original, &a) != nil || unix.Statfs(dir, &b) != nil || a.Fsid != b.Fsid {
-		return false
-	}
-	switch a.Type {
-	case unix.BTRFS_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.OCFS2_SUPER_MAGIC, bcachefsMagic, zfsMagic:
-		return cloneWorks(dir)
-	}
-	return false
-}
-
-// Magic numbers that package unix does not have; see statfs(2) and the file
-// systems' own sources.
-const (
-	bcachefsMagic = 0xca451a4e
-	zfsMagic      = 0x2fc12fc1
-)
-
-// cloneWorks clones a file within a folder: XFS, for one, can be made without
-// the ability.
-func cloneWorks(dir string) bool {
-	from, err := os.CreateTemp(dir, ".reflink-*")
+	root, err := openRoot(o.Original)
 	if err != nil {
 		return false
 	}
-	defer os.Remove(from.Name())
+	defer unix.Close(root)
+	from, err := openFile(root, m.entries[i].path)
+	if err != nil {
+		return false
+	}
 	defer from.Close()
-	to, err := os.CreateTemp(dir, ".reflink-*")
+	to, err := unix.Open(dir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return false
 	}
-	defer os.Remove(to.Name())
-	defer to.Close()
-	if _, err := from.WriteString("try"); err != nil {
-		return false
-	}
-	return unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil
+	defer unix.Close(to)
+	return unix.IoctlFileClone(to, int(from.Fd())) == nil
 }
+
+// freezeTries bounds how often a tree is copied that changes meanwhile.
+const freezeTries = 4
 
 // Freeze takes the base of a run. On an error nothing is left of it.
 func Freeze(ctx context.Context, o Options) (*Base, error) {
-	m, err := survey(ctx, o)
+	for range freezeTries {
+		b, err := freeze(ctx, o)
+		if !errors.Is(err, errMoved) {
+			return b, err
+		}
+	}
+	return nil, fmt.Errorf("the workspace %q keeps changing while it is copied; let whatever writes to it come to rest, or hide it from the box", o.Original)
+}
+
+func freeze(ctx context.Context, o Options) (*Base, error) {
+	m, hide, err := survey(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	b := &Base{Freezing: o.choose(m), manifest: m, UID: m.uid, GID: m.gid}
+	b := &Base{Freezing: o.choose(m), manifest: m, hide: hide, UID: m.uid, GID: m.gid}
 	if err := os.Mkdir(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the base's folder: %w", err)
+		return nil, fmt.Errorf("making the base's folder: %w", explain(err))
 	}
 	if err := b.take(ctx, o); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(o.Dir))
+		return nil, errors.Join(err, removeTree(o.Dir))
 	}
 	return b, nil
 }
@@ -191,13 +196,47 @@ func Freeze(ctx context.Context, o Options) (*Base, error) {
 func (b *Base) take(ctx context.Context, o Options) error {
 	if b.Freezing.Method == byOverlay {
 		b.Lower, b.Hidden, b.live = o.Original, b.manifest.hidden, true
-	} else {
-		b.Lower = filepath.Join(o.Dir, "tree")
-		if err := copyTree(ctx, b.manifest, o.Original, b.Lower, b.Freezing.Method == byReflink); err != nil {
-			return err
-		}
+	} else if err := b.copy(ctx, o); err != nil {
+		return err
 	}
 	return b.manifest.write(filepath.Join(o.Dir, "manifest"))
+}
+
+// copy copies the original and makes sure that it stood still meanwhile.
+func (b *Base) copy(ctx context.Context, o Options) error {
+	b.Lower = filepath.Join(o.Dir, "tree")
+	was := manifest{entries: slices.Clone(b.manifest.entries), hidden: b.manifest.hidden}
+	if err := copyTree(ctx, b.manifest, o.Original, b.Lower, b.Freezing.Method == byReflink); err != nil {
+		return err
+	}
+	now, err := takeManifest(ctx, o.Original, b.hide, false)
+	if err != nil {
+		return err
+	}
+	if moved := was.moved(now); len(moved) > 0 {
+		return fmt.Errorf("%w: %q", errMoved, moved[0])
+	}
+	return nil
+}
+
+// removeTree removes a folder, and gives itself the right to where a mode in it
+// stands in the way.
+func removeTree(dir string) error {
+	if os.RemoveAll(dir) == nil {
+		return nil
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() {
+			if err := os.Chmod(path, 0o700); err != nil {
+				return err
+			}
+			if errors.Is(err, fs.ErrPermission) {
+				return nil
+			}
+		}
+		return err
+	})
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 // Warnings name what its owner should know about the base.
