@@ -24,7 +24,7 @@ var sizeUnits = []struct {
 	{"B", 1},
 }
 
-// String writes the size in the largest unit that divides it.
+// String writes the size exactly, in the largest unit that divides it.
 func (s Size) String() string {
 	for _, u := range sizeUnits {
 		if s != 0 && s%u.bytes == 0 {
@@ -32,6 +32,17 @@ func (s Size) String() string {
 		}
 	}
 	return "0B"
+}
+
+// Rounded writes the size for people, with one decimal at most: "23.4KiB".
+func (s Size) Rounded() string {
+	for _, u := range sizeUnits {
+		if s >= u.bytes && u.bytes > 1 {
+			tenths := math.Round(float64(s) / float64(u.bytes) * 10)
+			return strconv.FormatFloat(tenths/10, 'f', -1, 64) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10) + "B"
 }
 
 // ParseSize reads what [Size.String] writes, and plain numbers of bytes.
@@ -46,6 +57,16 @@ func ParseSize(text string) (Size, error) {
 		return 0, sizeError(text)
 	}
 	return Size(n) * unit, nil
+}
+
+// ParseLimit reads a size that is a limit: none is 0, because a limit that is
+// not given has a default, and one that is switched off does not exist.
+func ParseLimit(text string) (Size, error) {
+	s, err := ParseSize(text)
+	if err == nil && s == 0 {
+		return 0, fmt.Errorf("a limit of %q would allow nothing; leave it out for the default", text)
+	}
+	return s, err
 }
 
 func sizeUnit(suffix string) (Size, error) {

@@ -145,14 +145,23 @@ func carry(end *attach.End, cmd Command) *sync.WaitGroup {
 
 // steer hands signals and sizes on until the connection is gone.
 func steer(end *attach.End, cmd Command) {
+	signals, sizes := cmd.Signals, cmd.Sizes
 	for {
 		var m attach.Message
 		select {
 		case <-end.Gone():
 			return
-		case s := <-cmd.Signals:
+		case s, ok := <-signals:
+			if !ok {
+				signals = nil // closed: there will be none
+				continue
+			}
 			m.Signal = int(s)
-		case size := <-cmd.Sizes:
+		case size, ok := <-sizes:
+			if !ok {
+				sizes = nil
+				continue
+			}
 			m.Resize = &size
 		}
 		if err := end.Send(m); err != nil {

@@ -43,7 +43,7 @@ func (c *Client) Logs(ctx context.Context, run string, follow bool) iter.Seq2[pr
 	}
 	return func(yield func(proofbox.Output, error) bool) {
 		resp, err := c.send(ctx, request{
-			method: http.MethodGet, path: runPath(run, "logs"), run: run, live: follow, query: query,
+			method: http.MethodGet, path: runPath(run, "logs"), query: query,
 		})
 		if err != nil {
 			yield(proofbox.Output{}, err)

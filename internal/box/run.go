@@ -100,7 +100,7 @@ func (b *Box) judge(o *Outcome, cmd door.Command, exit door.Exit, err error) {
 	case err != nil:
 		o.Ended, o.ExitCode = "the box was lost: "+b.lost(err).Error(), proofbox.ExitFailed
 	default:
-		o.Ended, o.ExitCode = ExitWords(cmd, exit)
+		o.Ended, o.ExitCode = ExitWords(exit)
 		b.blame(o, used.PidsRefuse, failed)
 	}
 	if used.OOMKills > 0 && !failed {
@@ -128,10 +128,10 @@ func (b *Box) blame(o *Outcome, refused int64, failed bool) {
 }
 
 // ExitWords says how a command ended, in words and as an exit status.
-func ExitWords(cmd door.Command, exit door.Exit) (string, int) {
+func ExitWords(exit door.Exit) (string, int) {
 	switch {
 	case exit.NotStarted != "":
-		return fmt.Sprintf("command %q did not start: %s", cmd.Args[0], exit.NotStarted), exit.Code
+		return "not started: " + exit.NotStarted, exit.Code
 	case exit.Signal != 0:
 		return fmt.Sprintf("signal %d", exit.Signal), 128 + exit.Signal
 	default:

@@ -108,12 +108,12 @@ func (d *document) budget(s *proofbox.Spec) func(ast.Node) error {
 func (d *document) limits(l *proofbox.Limits) func(ast.Node) error {
 	return func(n ast.Node) error {
 		return d.mapping(n, fields{
-			"memory": word(d, &l.Memory, proofbox.ParseSize),
-			"cpus":   d.number(&l.CPUs),
-			"pids":   d.whole(&l.Pids),
-			"disk":   word(d, &l.Disk, proofbox.ParseSize),
+			"memory": word(d, &l.Memory, proofbox.ParseLimit),
+			"cpus":   positive(d, &l.CPUs, d.number),
+			"pids":   positive(d, &l.Pids, d.whole),
+			"disk":   word(d, &l.Disk, proofbox.ParseLimit),
 			"time":   word(d, &l.Time, proofbox.ParseDuration),
-			"output": word(d, &l.Output, proofbox.ParseSize),
+			"output": word(d, &l.Output, proofbox.ParseLimit),
 		})
 	}
 }

@@ -105,6 +105,19 @@ func (d *document) number(to *float64) func(ast.Node) error {
 	}
 }
 
+// positive reads a number that is a limit.
+func positive[T int | float64](d *document, to *T, read func(*T) func(ast.Node) error) func(ast.Node) error {
+	return func(n ast.Node) error {
+		if err := read(to)(n); err != nil {
+			return err
+		}
+		if *to <= 0 {
+			return d.at(n, "a limit of %v would allow nothing; leave it out for the default", *to)
+		}
+		return nil
+	}
+}
+
 func (d *document) truth(to *bool) func(ast.Node) error {
 	return func(n ast.Node) error {
 		b, ok := n.(*ast.BoolNode)

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -27,7 +28,7 @@ log is append-only and signed; proofbox log verify finds any altered byte.`,
 				if err != nil {
 					return fmt.Errorf("reading event %d: %w", e.Index, err)
 				}
-				a.printf("%5d  %s  %-9s %-10s %s\n", e.Index, e.Time, e.Kind, e.Run, shorten(string(detail)))
+				a.printf("%5d  %s  %-9s %-10s %s\n", e.Index, localTime(e.Time), e.Kind, e.Run, shorten(string(detail)))
 			}
 			return nil
 		},
@@ -36,6 +37,15 @@ log is append-only and signed; proofbox log verify finds any altered byte.`,
 	a.jsonFlag(cmd)
 	cmd.AddCommand(a.verifyCommand())
 	return cmd
+}
+
+// localTime writes an event's time as the other lists do.
+func localTime(text string) string {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return text
+	}
+	return t.Local().Format(time.DateTime)
 }
 
 // shorten cuts what would not fit on a line.

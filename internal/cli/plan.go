@@ -54,7 +54,7 @@ func (a *app) showPlan(p proofbox.Plan) {
 	a.field("image", p.Image)
 	a.field("user", p.User)
 	if w := p.Workspace; w != nil {
-		a.field("workspace", fmt.Sprintf("%s: %s of %s and %s", w.Original, w.Method, plural(w.Files, "entry"), proofbox.Size(w.Bytes)))
+		a.field("workspace", fmt.Sprintf("%s: %s of %s and %s", w.Original, w.Method, plural(w.Files, "entry"), proofbox.Size(w.Bytes).Rounded()))
 		a.field("", w.Why)
 		if w.Hidden > 0 {
 			a.field("", fmt.Sprintf("%s hidden from the box", plural(w.Hidden, "path")))
@@ -63,13 +63,7 @@ func (a *app) showPlan(p proofbox.Plan) {
 	a.printf("\nlimits\n")
 	a.showLimits(p.Terms)
 	a.printf("\nwhat the box sees of the host, read-only but for the copy\n")
-	for _, m := range p.Mounts {
-		arrow := m.Target
-		if m.Source != m.Target {
-			arrow = m.Source + " → " + m.Target
-		}
-		a.printf("  %-44s %s\n", arrow, m.Why)
-	}
+	a.showMounts(p.Mounts)
 	a.printf("\nwhy\n")
 	for _, r := range p.Terms.Reasons {
 		a.printf("  %s\n      %s (rule %s)\n", r.Decision, r.Because, r.Rule)
@@ -77,6 +71,47 @@ func (a *app) showPlan(p proofbox.Plan) {
 	for _, w := range p.Warnings {
 		a.printf("\nwarning: %s\n", w)
 	}
+}
+
+// showMounts lists what the box sees, all that is there for the same reason
+// together.
+func (a *app) showMounts(mounts []proofbox.Mount) {
+	var why string
+	var paths []string
+	for _, m := range mounts {
+		if m.Why != why && len(paths) > 0 {
+			a.printf("%s", wrap(why, paths))
+			paths = nil
+		}
+		path := quoteAll([]string{m.Target})[0]
+		if m.Source != m.Target {
+			path = quoteAll([]string{m.Source})[0] + " → " + path
+		}
+		why, paths = m.Why, append(paths, path)
+	}
+	a.printf("%s", wrap(why, paths))
+}
+
+// pageWidth is where lists are wrapped.
+const pageWidth = 100
+
+// wrap writes words after a label, on as many lines as they take.
+func wrap(label string, words []string) string {
+	indent := max(18, len(label)+4)
+	var text, line strings.Builder
+	fmt.Fprintf(&line, "  %-*s", indent-2, label)
+	empty := line.Len()
+	for _, w := range words {
+		if line.Len() > empty && line.Len()+1+len(w) > pageWidth {
+			text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+			line.Reset()
+			line.WriteString(strings.Repeat(" ", indent))
+			empty = indent
+		}
+		line.WriteString(w + " ")
+	}
+	text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	return text.String()
 }
 
 func (a *app) showLimits(t proofbox.Terms) {

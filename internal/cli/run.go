@@ -143,7 +143,7 @@ func (a *app) sayEnding(run proofbox.Run) {
 	if run.ID == "" {
 		return
 	}
-	if plain := fmt.Sprintf("exit status %d", run.ExitCode); run.Ended != plain {
+	if run.Ended != plainEnding(run) {
 		a.errorf("proofbox: ended: %s\n", run.Ended)
 	}
 	for _, w := range run.Warnings {

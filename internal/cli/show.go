@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"proofbox"
+	"proofbox/internal/terminal"
 )
 
 func (a *app) showCommand() *cobra.Command {
@@ -38,24 +39,34 @@ func (a *app) showRun(r proofbox.Run) {
 	a.field("run", strings.TrimSpace(r.ID+" "+r.Name))
 	a.field("state", string(r.State))
 	if r.Ended != "" {
-		a.field("ended", fmt.Sprintf("%s (exit status %d)", r.Ended, r.ExitCode))
+		a.field("ended", r.Ended)
+		if r.Ended != plainEnding(r) {
+			a.field("", plainEnding(r))
+		}
 	}
 	a.field("created", r.Created.Local().Format(time.DateTime))
 	a.field("used", usageText(r.Usage))
 	a.showPlan(r.Plan)
-	a.printf("\nprotections, read back before the command started\n")
-	for _, c := range r.Controls {
-		mark := "in force"
-		if !c.OK {
-			mark = "MISSING"
-		}
-		a.printf("  %-8s %s: %s\n", mark, c.Name, c.Found)
-	}
+	a.showControls(r.Controls)
 	a.printf("\nchanges    %d added, %d modified, %d deleted%s\n", r.Changes.Added, r.Changes.Modified, r.Changes.Deleted, decided(r))
 	a.printf("data       %d declared, network calls %d, intents %d, spent %s USD\n", len(r.Contents), len(r.Egress), len(r.Intents), r.Spend.USD)
 	a.showTeardown(r.Teardown)
 	for _, w := range r.Warnings {
 		a.printf("warning: %s\n", w)
+	}
+}
+
+func (a *app) showControls(controls []proofbox.Control) {
+	if len(controls) == 0 {
+		return
+	}
+	a.printf("\nprotections, read back before the command started\n")
+	for _, c := range controls {
+		mark := "in force"
+		if !c.OK {
+			mark = "MISSING"
+		}
+		a.printf("  %-8s %s: %s\n", mark, c.Name, c.Found)
 	}
 }
 
@@ -66,12 +77,15 @@ func decided(r proofbox.Run) string {
 	return ", " + string(r.Decision)
 }
 
+// plainEnding is the ending of a run that nothing but its command has ended.
+func plainEnding(r proofbox.Run) string { return fmt.Sprintf("exit status %d", r.ExitCode) }
+
 func usageText(u proofbox.Usage) string {
 	text := fmt.Sprintf("%v", time.Duration(u.Wall).Round(time.Millisecond))
 	if u.PeakMemory > 0 {
-		text += fmt.Sprintf(", %d KiB of memory at most", u.PeakMemory>>10)
+		text += fmt.Sprintf(", %s of memory at most", u.PeakMemory.Rounded())
 	}
-	return text + fmt.Sprintf(", %d bytes of output", u.Output)
+	return text + fmt.Sprintf(", %s of output", u.Output.Rounded())
 }
 
 func (a *app) showTeardown(t *proofbox.Teardown) {
@@ -110,7 +124,7 @@ func (a *app) runsCommand() *cobra.Command {
 					ended = string(r.State)
 				}
 				a.printf("%-10s %s  %-9s  %-26s %3d changes%-12s %s\n", r.ID, r.Created.Local().Format(time.DateTime), r.Wall, ended,
-					r.Changes.Added+r.Changes.Modified+r.Changes.Deleted, decided(r), strings.Join(quoteAll(r.Command), " "))
+					r.Changes.Added+r.Changes.Modified+r.Changes.Deleted, decided(r), terminal.Name(shorten(strings.Join(quoteAll(r.Command), " "))))
 			}
 			return nil
 		},

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,9 +17,7 @@ type specFlags struct {
 	file, name, wall, code, workspace, image string
 	expose, env, data, allow, hide           []string
 	budget                                   string
-	memory, disk, time, output               string
-	cpus                                     float64
-	pids                                     int
+	memory, disk, time, output, cpus, pids   string
 }
 
 func (s *specFlags) add(cmd *cobra.Command) {
@@ -36,8 +35,8 @@ func (s *specFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&s.allow, "allow", nil, "allow connections to `HOST[:PORT]`")
 	f.StringVar(&s.budget, "budget", "", "cap what the run may cost, in `USD`")
 	f.StringVar(&s.memory, "memory", "", "memory limit, `SIZE` (default "+proofbox.DefaultLimits.Memory.String()+")")
-	f.Float64Var(&s.cpus, "cpus", 0, "processors, a `NUMBER` (default 1)")
-	f.IntVar(&s.pids, "pids", 0, "tasks, a `NUMBER` (default 256)")
+	f.StringVar(&s.cpus, "cpus", "", "processors, a `NUMBER` (default 1)")
+	f.StringVar(&s.pids, "pids", "", "tasks, a `NUMBER` (default 256)")
 	f.StringVar(&s.disk, "disk", "", "what may be written, `SIZE` (default "+proofbox.DefaultLimits.Disk.String()+")")
 	f.StringVar(&s.time, "time", "", "time limit, a `DURATION` (default "+proofbox.DefaultLimits.Time.String()+")")
 	f.StringVar(&s.output, "output", "", "output limit, `SIZE` (default "+proofbox.DefaultLimits.Output.String()+")")
@@ -127,7 +126,7 @@ func (s *specFlags) limits(spec *proofbox.Spec) error {
 		if l.text == "" {
 			continue
 		}
-		size, err := proofbox.ParseSize(l.text)
+		size, err := proofbox.ParseLimit(l.text)
 		if err != nil {
 			return fmt.Errorf("--%s: %w", l.flag, err)
 		}
@@ -140,11 +139,24 @@ func (s *specFlags) limits(spec *proofbox.Spec) error {
 		}
 		spec.Limits.Time = limit
 	}
-	if s.cpus != 0 {
-		spec.Limits.CPUs = s.cpus
+	return s.counts(spec)
+}
+
+// counts reads the limits that are plain numbers.
+func (s *specFlags) counts(spec *proofbox.Spec) error {
+	if s.cpus != "" {
+		n, err := strconv.ParseFloat(s.cpus, 64)
+		if err != nil || !(n > 0) {
+			return fmt.Errorf("--cpus %q is not a number above 0 (0.5, say)", s.cpus)
+		}
+		spec.Limits.CPUs = n
 	}
-	if s.pids != 0 {
-		spec.Limits.Pids = s.pids
+	if s.pids != "" {
+		n, err := strconv.Atoi(s.pids)
+		if err != nil || n <= 0 {
+			return fmt.Errorf("--pids %q is not a whole number above 0", s.pids)
+		}
+		spec.Limits.Pids = n
 	}
 	return nil
 }

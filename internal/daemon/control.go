@@ -1,11 +1,12 @@
 package daemon
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"proofbox/internal/box"
 )
@@ -13,7 +14,8 @@ import (
 // control serves the API on a socket in a run's directory while this process
 // supervises the run, for other processes of the same user.
 type control struct {
-	server *http.Server
+	listener net.Listener
+	server   *http.Server
 }
 
 // serveControl makes the socket. Its directory is the user's alone.
@@ -34,14 +36,29 @@ func (d *Daemon) serveControl(dir string, note func(box.Object) error) (*control
 		return nil, fmt.Errorf("making the run's control socket: %w", err)
 	}
 	l.SetUnlinkOnClose(false) // the teardown removes it
-	c := &control{server: &http.Server{Handler: d.Handler()}}
-	go c.server.Serve(l) // ends when the server is closed
+	c := &control{listener: l, server: &http.Server{Handler: d.Handler()}}
+	go c.server.Serve(l) // ends when the listener is closed
 	return c, nil
 }
 
+// close takes no further caller. Those who are being answered stay.
 func (c *control) close() error {
-	if err := c.server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := c.listener.Close(); err != nil {
 		return fmt.Errorf("closing the control socket: %w", err)
 	}
 	return nil
+}
+
+// drainTime is how long callers have to take their answers once a run has
+// ended.
+const drainTime = 2 * time.Second
+
+// drain waits until whoever asked before the run ended has the answer, and
+// hangs up on those who do not take it.
+func (c *control) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if c.server.Shutdown(ctx) != nil {
+		_ = c.server.Close() // its connections are all that is left of it
+	}
 }

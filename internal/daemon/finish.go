@@ -32,8 +32,16 @@ func (s *session) account(objects []proofbox.HostObject) {
 // finish takes down whatever the run has made, at whatever point it has got to,
 // and writes the final record. It goes on after errors.
 func (s *session) finish(ctx context.Context) error {
-	defer close(s.done)
-	defer s.daemon.dismiss(s)
+	err := s.end(ctx)
+	s.daemon.dismiss(s)
+	close(s.done)
+	if s.control != nil {
+		s.control.drain()
+	}
+	return err
+}
+
+func (s *session) end(ctx context.Context) error {
 	err := s.takeDown(ctx)
 	teardown := proofbox.Teardown{
 		Run: s.run.ID, Clean: box.Clean(s.released), Time: time.Now().UTC(), Objects: s.released, By: "supervisor",

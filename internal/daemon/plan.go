@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -113,10 +115,14 @@ func complete(spec proofbox.Spec) (proofbox.Spec, error) {
 	if err != nil {
 		return spec, fmt.Errorf("finding the workspace: %w", err)
 	}
-	if original, err = filepath.EvalSymlinks(original); err != nil {
+	switch real, err := filepath.EvalSymlinks(original); {
+	case errors.Is(err, fs.ErrNotExist):
+		return spec, fmt.Errorf("the workspace %q does not exist; name a folder with --workspace", original)
+	case err != nil:
 		return spec, fmt.Errorf("finding the workspace: %w", err)
+	default:
+		spec.Workspace.Original = real
 	}
-	spec.Workspace.Original = original
 	return spec, nil
 }
 

@@ -51,7 +51,11 @@ func (d *Daemon) Logs(ctx context.Context, name string, follow bool) iter.Seq2[p
 			if !more || !follow || last {
 				return
 			}
-			last = d.ended(id) // what was written before the end is read once more
+			// What was written before the end is read once more.
+			if last, err = d.ended(ctx, id); err != nil {
+				yield(proofbox.Output{}, err)
+				return
+			}
 			if !last && !wait(ctx, followEvery) {
 				return
 			}
@@ -59,9 +63,16 @@ func (d *Daemon) Logs(ctx context.Context, name string, follow bool) iter.Seq2[p
 	}
 }
 
-func (d *Daemon) ended(id string) bool {
+// ended says whether a run has ended, also by the death of its supervisor.
+func (d *Daemon) ended(ctx context.Context, id string) (bool, error) {
+	if err := d.reap(ctx); err != nil {
+		return false, err
+	}
 	run, err := d.store.load(id)
-	return err != nil || run.State == proofbox.Ended
+	if err != nil {
+		return false, err
+	}
+	return run.State == proofbox.Ended, nil
 }
 
 func wait(ctx context.Context, t time.Duration) bool {
@@ -125,7 +136,7 @@ func (d *Daemon) Exec(ctx context.Context, name string, r proofbox.ExecRequest, 
 	if err != nil {
 		return proofbox.ExecResult{}, err
 	}
-	ended, code := box.ExitWords(command, exit)
+	ended, code := box.ExitWords(exit)
 	return proofbox.ExecResult{Ended: ended, ExitCode: code}, nil
 }
 

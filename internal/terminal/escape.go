@@ -24,9 +24,10 @@ func Escape(text string) string {
 	return out.String()
 }
 
-// Name gives a file name on one line: new lines and tabs are escaped too.
+// Name gives a file name on one line: new lines and tabs are escaped too, and
+// backslashes, so that no two names look the same.
 func Name(name string) string {
-	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(Escape(name))
+	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(Escape(strings.ReplaceAll(name, `\`, `\\`)))
 }
 
 func appendRune(out *strings.Builder, r rune, size int, raw string) {

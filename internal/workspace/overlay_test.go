@@ -225,6 +225,7 @@ func startAgent(o order) ([]byte, error) {
 func needOverlay(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
+	t.Cleanup(func() { must(t, removeTree(dir)) }) // the mode of an overlay's work folder forbids to remove it
 	for _, name := range []string{"lower", "upper", "work", "target"} {
 		must(t, os.Mkdir(filepath.Join(dir, name), 0o755))
 	}
@@ -234,8 +235,22 @@ func needOverlay(t *testing.T) {
 	if err == nil {
 		return
 	}
-	if slices.Contains(strings.Split(os.Getenv("PROOFBOX_REQUIRE"), ","), "jail") {
-		t.Fatalf("no overlay in a user namespace: %v", err)
+	missing(t, "jail", fmt.Sprintf("no overlay in a user namespace: %v", err))
+}
+
+// needRoot skips a test that an ordinary user cannot make.
+func needRoot(t *testing.T, why string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "root", why)
 	}
-	t.Skipf("no overlay in a user namespace: %v", err)
+}
+
+// missing skips a test for want of something, unless it is required.
+func missing(t *testing.T, what, why string) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv("PROOFBOX_REQUIRE"), ","), what) {
+		t.Fatalf("%s is required and missing: %s", what, why)
+	}
+	t.Skipf("%s is missing: %s", what, why)
 }

@@ -125,7 +125,7 @@ func (o Options) choose(m *manifest) proofbox.Freezing {
 	case len(m.entries) <= reflinkEntries && m.special == 0 && o.canReflink(m):
 		f.Method, f.Why = byReflink, "the file system can clone files, so a copy costs no space"
 	case small && m.special == 0:
-		f.Method, f.Why = byCopy, fmt.Sprintf("the tree is small: %d entries", len(m.entries))
+		f.Method, f.Why = byCopy, "the tree is small"
 	case m.special > 0:
 		f.Method, f.Why = byOverlay, fmt.Sprintf("the tree holds %d devices, sockets or FIFOs, which cannot be copied; changes made to the original meanwhile are detected", m.special)
 	default:

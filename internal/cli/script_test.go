@@ -1,0 +1,126 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScript runs the command line end to end, with the programs that `make
+// build` makes, as the scripts of testdata/script tell it. Beside testscript's
+// own, they have two commands:
+//
+//	exits STATUS PROGRAM [ARG…]    it must exit with the status
+//	json PATH REGEXP               in the document on standard output, the value
+//	                               at the path ("teardown.objects.0.gone") matches
+func TestScript(t *testing.T) {
+	bin := programs(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "../../testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			env.Setenv("PROOFBOX_BIN", bin)
+			env.Setenv("PROOFBOX_HOME", filepath.Join(env.WorkDir, "state"))
+			env.Setenv("TERM", "xterm")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+			"json":  jsonField,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("the condition %q is not known", cond)
+		},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// programs gives the folder of the built programs.
+func programs(t *testing.T) string {
+	t.Helper()
+	bin := os.Getenv("PROOFBOX_BIN")
+	if bin == "" {
+		var err error
+		if bin, err = filepath.Abs("../../bin"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, program := range []string{"proofbox", "proofbox-jail", "proofbox-init", "runc", "runsc"} {
+		if _, err := os.Stat(filepath.Join(bin, program)); err == nil {
+			continue
+		}
+		if slices.Contains(strings.Split(os.Getenv("PROOFBOX_REQUIRE"), ","), program) {
+			t.Fatalf("%s is required and missing; `make build` makes it", program)
+		}
+		t.Skipf("%s is missing; `make build` makes it", program)
+	}
+	return bin
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS PROGRAM [ARG…]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("it exited with %d, want %d", got, want)
+	}
+}
+
+func jsonField(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: json PATH REGEXP")
+	}
+	var value any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &value))
+	for step := range strings.SplitSeq(args[0], ".") {
+		value = within(ts, value, step)
+	}
+	text, ok := value.(string)
+	if !ok {
+		data, err := json.Marshal(value)
+		ts.Check(err)
+		text = string(data)
+	}
+	if regexp.MustCompile(`^(?s:`+args[1]+`)$`).MatchString(text) == neg {
+		ts.Fatalf("%s is %q, and %q should match: %t", args[0], text, args[1], !neg)
+	}
+}
+
+// within takes one step into a JSON document.
+func within(ts *testscript.TestScript, value any, step string) any {
+	switch v := value.(type) {
+	case map[string]any:
+		if inner, ok := v[step]; ok {
+			return inner
+		}
+	case []any:
+		if i, err := strconv.Atoi(step); err == nil && i < len(v) {
+			return v[i]
+		}
+	}
+	ts.Fatalf("there is no %q in %v", step, value)
+	return nil
+}
