@@ -112,6 +112,7 @@ type Tally struct {
 type Decision string
 
 const (
+	Undecided Decision = ""
 	Kept      Decision = "kept"      // everything was kept
 	PartKept  Decision = "part kept" // some paths were kept, the others are still there
 	Discarded Decision = "discarded"

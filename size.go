@@ -79,7 +79,7 @@ func sizeUnit(suffix string) (Size, error) {
 }
 
 func sizeError(text string) error {
-	return fmt.Errorf("size %q is not a number with B, KiB, MiB, GiB or TiB (512MiB, say)", text)
+	return fmt.Errorf("size %q is not a whole number with B, KiB, MiB, GiB or TiB, or K, M, G, T for the same (512MiB, say)", text)
 }
 
 // MarshalText implements [encoding.TextMarshaler].

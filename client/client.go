@@ -26,6 +26,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -95,9 +96,17 @@ func remote(address string) (dialer, error) {
 	return nil, fmt.Errorf("the address %q is neither unix:///path nor http://host:port", address)
 }
 
+// socketDialer reaches a socket by its folder's descriptor: so the address is
+// short enough for any path.
 func socketDialer(path string) dialer {
 	return func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		folder, err := os.Open(filepath.Dir(path))
+		if err != nil {
+			return nil, fmt.Errorf("reaching the socket %q: %w", path, err)
+		}
+		defer folder.Close()
+		short := fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), filepath.Base(path))
+		return (&net.Dialer{}).DialContext(ctx, "unix", short)
 	}
 }
 

@@ -44,24 +44,33 @@ func parseHead(text string) (head, error) {
 	return h, nil
 }
 
-func (l *Log) writeHead(h head) error {
+func (l *Log) sign(h head) ([]byte, error) {
 	signed, err := note.Sign(&note.Note{Text: h.text()}, l.key)
 	if err != nil {
-		return fmt.Errorf("signing the head of the log: %w", err)
+		return nil, fmt.Errorf("signing the head of the log: %w", err)
 	}
-	return l.replace("head", signed)
+	return signed, nil
 }
 
 // readHead reads and verifies the head. A log that was never written to has an
-// empty one.
+// empty one; records without a head are an altered log.
 func (l *Log) readHead() (head, error) {
 	data, err := os.ReadFile(l.path("head"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return l.emptyHead()
+		for _, name := range []string{"records", "hashes"} {
+			if l.size(name) != 0 {
+				return head{}, fmt.Errorf("the log has %s and no signed head: the head was removed", name)
+			}
+		}
+		return emptyHead()
 	}
 	if err != nil {
 		return head{}, fmt.Errorf("reading the head of the log: %w", err)
 	}
+	return l.verifyHead(data)
+}
+
+func (l *Log) verifyHead(data []byte) (head, error) {
 	signed, err := note.Open(data, note.VerifierList(l.key.verifier))
 	if err != nil {
 		return head{}, fmt.Errorf("verifying the head of the log: %w", err)
@@ -87,22 +96,10 @@ func spell(n *note.Note) []byte {
 	return out
 }
 
-// emptyHead is that of a new log. Records without a head are an altered log.
-func (l *Log) emptyHead() (head, error) {
-	for _, name := range []string{"records", "hashes"} {
-		info, err := os.Stat(l.path(name))
-		if err == nil && info.Size() > 0 && !l.unfinished() {
-			return head{}, fmt.Errorf("the log has %s and no signed head: the head was removed", name)
-		}
-	}
+func emptyHead() (head, error) {
 	root, err := tlog.TreeHash(0, nil)
 	if err != nil {
 		return head{}, fmt.Errorf("hashing an empty log: %w", err)
 	}
 	return head{Root: root}, nil
-}
-
-func (l *Log) unfinished() bool {
-	_, err := os.Stat(l.path("pending"))
-	return err == nil
 }

@@ -2,13 +2,10 @@ package audit
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -34,7 +31,7 @@ const maxRecord = 8 << 20
 //	records   one JSON document a line
 //	hashes    the Merkle tree over the lines, in tlog's storage order
 //	head      the tree's size and root and the length of records, signed
-//	pending   the record that is being appended, while it is
+//	pending   the append that is under way, while it is, signed
 //	lock      locked by whoever reads or appends
 //
 // The tree is that of golang.org/x/mod/sumdb/tlog (RFC 6962). An append is done
@@ -60,6 +57,9 @@ func (l *Log) path(name string) string { return filepath.Join(l.dir, name) }
 // locked runs f while no other process appends.
 func (l *Log) locked(how int, f func() error) error {
 	lock, err := os.OpenFile(l.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) {
+		lock, err = os.Open(l.path("lock")) // a copy that may only be read can still be verified
+	}
 	if err != nil {
 		return fmt.Errorf("locking the audit log: %w", err)
 	}
@@ -73,119 +73,6 @@ func (l *Log) locked(how int, f func() error) error {
 			return fmt.Errorf("locking the audit log: %w", err)
 		}
 	}
-}
-
-// Append adds an event. It is in the log, whole, or not at all.
-func (l *Log) Append(ctx context.Context, e Event) error {
-	if e.Time.IsZero() {
-		e.Time = time.Now().UTC()
-	}
-	record, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("encoding an event: %w", err)
-	}
-	if len(record) > maxRecord {
-		return fmt.Errorf("an event of %d bytes is over the limit of %d", len(record), maxRecord)
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return l.locked(syscall.LOCK_EX, func() error {
-		if err := l.recover(); err != nil {
-			return err
-		}
-		if err := l.replace("pending", append(record, '\n')); err != nil {
-			return err
-		}
-		return l.settle(record)
-	})
-}
-
-// recover finishes the append that a killed process has begun.
-func (l *Log) recover() error {
-	pending, err := os.ReadFile(l.path("pending"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading an unfinished append: %w", err)
-	}
-	record := bytes.TrimSuffix(pending, []byte("\n"))
-	head, err := l.readHead()
-	if err != nil {
-		return err
-	}
-	done, err := l.lastIs(record, head)
-	if err != nil {
-		return err
-	}
-	if done {
-		return l.done()
-	}
-	return l.settle(record)
-}
-
-// lastIs says whether the record is the last one that the head covers.
-func (l *Log) lastIs(record []byte, h head) (bool, error) {
-	from := h.Length - int64(len(record)) - 1
-	if h.Size == 0 || from < 0 {
-		return false, nil
-	}
-	f, err := os.Open(l.path("records"))
-	if err != nil {
-		return false, fmt.Errorf("reading the records: %w", err)
-	}
-	defer f.Close()
-	last := make([]byte, len(record))
-	if _, err := f.ReadAt(last, from); err != nil {
-		return false, fmt.Errorf("reading the records: %w", err)
-	}
-	return bytes.Equal(last, record), nil
-}
-
-// settle appends the pending record behind what the head covers, whatever a
-// killed process has put there before, and moves the head over it.
-func (l *Log) settle(record []byte) error {
-	h, err := l.readHead()
-	if err != nil {
-		return err
-	}
-	hashes, err := os.OpenFile(l.path("hashes"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("opening the log's hashes: %w", err)
-	}
-	defer hashes.Close()
-	reader := hashReader(hashes)
-	added, err := tlog.StoredHashes(h.Size, record, reader)
-	if err != nil {
-		return fmt.Errorf("hashing a record: %w", err)
-	}
-	if err := writeAt(l.path("records"), h.Length, append(bytes.Clone(record), '\n')); err != nil {
-		return err
-	}
-	var flat []byte
-	for _, hash := range added {
-		flat = append(flat, hash[:]...)
-	}
-	if err := writeAt(l.path("hashes"), tlog.StoredHashCount(h.Size)*tlog.HashSize, flat); err != nil {
-		return err
-	}
-	root, err := tlog.TreeHash(h.Size+1, reader)
-	if err != nil {
-		return fmt.Errorf("hashing the log: %w", err)
-	}
-	next := head{Size: h.Size + 1, Root: root, Length: h.Length + int64(len(record)) + 1}
-	if err := l.writeHead(next); err != nil {
-		return err
-	}
-	return l.done()
-}
-
-func (l *Log) done() error {
-	if err := os.Remove(l.path("pending")); err != nil {
-		return fmt.Errorf("finishing an append: %w", err)
-	}
-	return nil
 }
 
 // writeAt makes a file end with data, from an offset on.
@@ -233,25 +120,45 @@ func hashReader(f io.ReaderAt) tlog.HashReaderFunc {
 }
 
 // Events gives the events that the head covers, the oldest first, with their
-// numbers, without verifying them.
-func (l *Log) Events() iter.Seq2[int64, Event] {
-	return func(yield func(int64, Event) bool) {
-		h, err := l.readHead()
-		if err != nil {
-			return // Verify says what is wrong
-		}
-		f, err := os.Open(l.path("records"))
-		if err != nil {
-			return
-		}
-		defer f.Close()
-		lines := bufio.NewReader(io.LimitReader(f, h.Length))
-		for n := range h.Size {
-			line, err := lines.ReadBytes('\n')
-			var e Event
-			if err != nil || json.Unmarshal(line, &e) != nil || !yield(n, e) {
-				return
-			}
+// numbers, without verifying them. It ends with the first error: a log that
+// cannot be read is never taken for an empty one.
+func (l *Log) Events() iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		if err := l.events(func(e Entry) bool { return yield(e, nil) }); err != nil {
+			yield(Entry{}, fmt.Errorf("%w; see `proofbox log verify`", err))
 		}
 	}
+}
+
+// Entry is an event with its number in the log.
+type Entry struct {
+	Index int64
+	Event
+}
+
+func (l *Log) events(yield func(Entry) bool) error {
+	h, err := l.readHead()
+	if err != nil || h.Size == 0 {
+		return err
+	}
+	f, err := os.Open(l.path("records"))
+	if err != nil {
+		return fmt.Errorf("reading the records: %w", err)
+	}
+	defer f.Close()
+	lines := bufio.NewReader(io.LimitReader(f, h.Length))
+	for n := range h.Size {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return fmt.Errorf("record %d is cut off: %w", n, err)
+		}
+		e := Entry{Index: n}
+		if err := json.Unmarshal(line, &e.Event); err != nil {
+			return fmt.Errorf("record %d does not read as one: %w", n, err)
+		}
+		if !yield(e) {
+			return nil
+		}
+	}
+	return nil
 }

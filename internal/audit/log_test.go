@@ -1,6 +1,9 @@
 package audit_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -61,9 +64,9 @@ func TestLogHoldsWhatWasAppended(t *testing.T) {
 	t.Parallel()
 	_, l := newLog(t, 20)
 	n := int64(0)
-	for i, e := range l.Events() {
-		if i != n || e.Run != fmt.Sprint(n) || e.Time.IsZero() {
-			t.Errorf("event %d is %d: %+v", n, i, e)
+	for e, err := range l.Events() {
+		if err != nil || e.Index != n || e.Run != fmt.Sprint(n) || e.Time.IsZero() {
+			t.Errorf("event %d is %+v, %v", n, e, err)
 		}
 		n++
 	}
@@ -125,6 +128,78 @@ func TestRemovedHeadIsFound(t *testing.T) {
 	if report, err := l.Verify(); err == nil {
 		t.Errorf("verified as %+v", report)
 	}
+}
+
+// TestPlantedAppendIsNotFinished plants what looks like the append of a killed
+// process. To finish it would sign what somebody else has written.
+func TestPlantedAppendIsNotFinished(t *testing.T) {
+	t.Parallel()
+	for name, plant := range map[string]func(dir string) []byte{
+		"unsigned record": func(string) []byte { return []byte(`{"kind":"keep","run":"forged"}` + "\n") },
+		"unsigned head":   func(string) []byte { return []byte(`{"head":"Zm9yZ2Vk","record":"e30="}`) },
+		"empty":           func(string) []byte { return nil },
+		"own head, other record": func(dir string) []byte {
+			data, err := json.Marshal(map[string][]byte{"head": read(t, filepath.Join(dir, "log", "head")), "record": []byte("{}")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return data
+		},
+	} {
+		for _, headless := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, head removed %t", name, headless), func(t *testing.T) {
+				t.Parallel()
+				dir, l := newLog(t, 3)
+				at := func(file string) string { return filepath.Join(dir, "log", file) }
+				planted, before := plant(dir), read(t, at("records"))
+				if err := os.WriteFile(at("pending"), planted, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if headless {
+					if err := os.Remove(at("head")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				report, err := l.Verify()
+				if _, altered := errors.AsType[*audit.AlteredError](err); !altered && (headless || name != "own head, other record") {
+					t.Errorf("verified as %+v, %v", report, err)
+				}
+				if after := read(t, at("records")); !bytes.Equal(after, before) {
+					t.Errorf("the records are now %s", after)
+				}
+			})
+		}
+	}
+}
+
+// TestUnreadableLogIsNotAnEmptyOne damages the log and lists it.
+func TestUnreadableLogIsNotAnEmptyOne(t *testing.T) {
+	t.Parallel()
+	for file, content := range map[string]string{"head": "", "records": "{}\n"} {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			dir, l := newLog(t, 3)
+			if err := os.WriteFile(filepath.Join(dir, "log", file), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var last error
+			for _, err := range l.Events() {
+				last = err
+			}
+			if last == nil || !strings.Contains(last.Error(), "proofbox log verify") {
+				t.Errorf("listing ended with %v", last)
+			}
+		})
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 func TestManyAppendAtOnce(t *testing.T) {
@@ -189,8 +264,10 @@ func TestKillNeverBreaksTheLog(t *testing.T) {
 
 func entries(l *audit.Log) int64 {
 	n := int64(0)
-	for range l.Events() {
-		n++
+	for _, err := range l.Events() {
+		if err == nil {
+			n++
+		}
 	}
 	return n
 }

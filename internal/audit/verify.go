@@ -19,10 +19,17 @@ type Report struct {
 	Root    string // base64
 }
 
+// AlteredError says that the log is not what was signed.
+type AlteredError struct{ err error }
+
+func (e *AlteredError) Error() string { return e.err.Error() }
+func (e *AlteredError) Unwrap() error { return e.err }
+
 // Verify checks every byte of the log's records, hashes and head. An append
-// that a killed process has begun is finished first. What it cannot see is a
-// log that was replaced by an earlier state of itself: keep the root elsewhere
-// to see that too.
+// that a killed process has begun is finished first, unless the log may only be
+// read. Where something is not as it was signed, the error is an [AlteredError].
+// What it cannot see is a log that was replaced by an earlier state of itself:
+// keep the root elsewhere to see that too.
 func (l *Log) Verify() (Report, error) {
 	var report Report
 	err := l.locked(syscall.LOCK_EX, func() error {
@@ -36,7 +43,21 @@ func (l *Log) Verify() (Report, error) {
 		report = Report{Entries: h.Size, Root: h.Root.String()}
 		return l.check(h)
 	})
-	return report, err
+	if err == nil || inTheWay(err) {
+		return report, err
+	}
+	return report, &AlteredError{err}
+}
+
+// inTheWay says whether the log could not be looked at, which says nothing
+// about its bytes.
+func inTheWay(err error) bool {
+	for _, e := range []error{syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // check recomputes the tree from the records.

@@ -21,7 +21,7 @@ func (b *Box) processes(doorPID int) (s Started, err error) {
 	if err != nil {
 		return s, err
 	}
-	family, err := jail.Descendants(b.jail.PID)
+	family, err := jail.Family(b.jail.PID, doorPID)
 	if err != nil {
 		return s, err
 	}
@@ -56,16 +56,20 @@ func userSpaceOf(pid int) (string, error) {
 // Landlock, the second layer below the wall. It is process 1's own word that
 // it has worked, given before anything else has run in the box: it must have
 // been able to write the canary before and unable to after.
-func (b *Box) restrict(ctx context.Context) error {
-	applied, err := b.Door.Setup(ctx, door.Setup{Landlock: &door.LandlockRules{
+func (b *Box) restrict(ctx context.Context) (door.Applied, error) {
+	setup := door.Setup{Landlock: &door.LandlockRules{
 		Writable: []string{Workdir, "/tmp", HomePath, "/dev", "/proc"},
 		Canary:   CanaryPath,
-	}})
+	}}
+	if b.config.Enforced["pids"].By == byRlimit {
+		setup.Tasks = b.config.Limits.Pids
+	}
+	applied, err := b.Door.Setup(ctx, setup)
 	if err != nil {
-		return fmt.Errorf("restricting the box's process 1: %w", err)
+		return applied, fmt.Errorf("restricting the box's process 1: %w", err)
 	}
 	b.Controls = append(b.Controls, landlockControl(b.config.Runtime.Wall(), applied))
-	return nil
+	return applied, nil
 }
 
 func landlockControl(wall proofbox.Wall, a door.Applied) proofbox.Control {

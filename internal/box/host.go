@@ -77,6 +77,7 @@ type Box struct {
 	files    []*os.File // to close at the end
 	log      *boundedLog
 	meter    meter
+	service  int // tasks that are the box's and not its command's; see allow
 	watching context.CancelFunc
 	downOnce sync.Once
 	teardown []proofbox.HostObject
@@ -269,7 +270,7 @@ func (b *Box) admit(pid int) error {
 }
 
 // enter puts the jail into the box's cgroup before it has children. The jail's
-// own process is counted with the box's: see serviceTasks.
+// own process is counted with the box's; see allow.
 func (b *Box) enter(jailPID int) error { return b.group.Enter(jailPID) }
 
 // confine finishes the box before its first command: process 1 restricts
@@ -279,10 +280,11 @@ func (b *Box) confine(ctx context.Context, doorPID int) error {
 	if err != nil {
 		return err
 	}
-	if err := b.group.Limit(b.groupLimits()); err != nil {
+	applied, err := b.restrict(ctx)
+	if err != nil {
 		return err
 	}
-	if err := b.restrict(ctx); err != nil {
+	if err := b.allow(applied); err != nil {
 		return err
 	}
 	b.Controls = append(b.Controls, b.limitControls(started)...)

@@ -229,10 +229,8 @@ func (c Config) layout(id *jail.Identity) Layout {
 	l := Layout{
 		ID: c.ID, Hostname: c.Hostname, Root: jailBox, Writable: writable(), Nested: id.Nested,
 		Rlimits: map[string]uint64{"RLIMIT_CORE": 0, "RLIMIT_NOFILE": openFiles()},
+		Counted: c.Enforced["memory"].By == bySupervisor,
 		Env:     []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-	}
-	if c.Enforced["pids"].By == byRlimit {
-		l.Rlimits["RLIMIT_NPROC"] = uint64(c.Limits.Pids + serviceTasks)
 	}
 	return l
 }

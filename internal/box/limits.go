@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 
 	"proofbox"
 	"proofbox/internal/box/cgroup"
+	"proofbox/internal/door"
 )
 
 // Means by which a limit is enforced, as [proofbox.Enforcement.By] names them.
@@ -18,10 +21,6 @@ const (
 	bySupervisor = "supervisor"
 	byAffinity   = "cpu affinity"
 )
-
-// serviceTasks is how many tasks a box may have beside those its limit speaks
-// of: the threads of process 1 and of the jail's process.
-const serviceTasks = 24
 
 // sentryTasks is how many tasks the kernel of a gVisor box takes on the host
 // before it runs anything.
@@ -45,7 +44,7 @@ func (h *Host) memory() proofbox.Enforcement {
 		return proofbox.Enforcement{By: h.Cgroups.Version}
 	}
 	return proofbox.Enforcement{By: bySupervisor, Weaker: fmt.Sprintf(
-		"%s, so the supervisor adds up the box's memory every %v and ends it when it is over", h.Cgroups.Why[cgroup.Memory], watchEvery)}
+		"%s, so the supervisor adds up the box's memory every %v and ends it when it is over; in a container there is no System V shared memory and no memfd, which it could not see", h.Cgroups.Why[cgroup.Memory], watchEvery)}
 }
 
 func (h *Host) cpus() proofbox.Enforcement {
@@ -89,7 +88,22 @@ func (b *Box) taskLimit() int {
 		// sentry and one of the platform.
 		return 2*b.config.Limits.Pids + sentryTasks
 	}
-	return b.config.Limits.Pids + serviceTasks
+	return b.config.Limits.Pids + b.service
+}
+
+// allow lets the box have as many tasks as its limit says beside those that it
+// has before its first command, which are the threads of process 1 and of the
+// jail's process. Process 1 has all the threads then that it will need.
+func (b *Box) allow(applied door.Applied) error {
+	b.service = applied.Threads
+	if b.config.Enforced["pids"].By != byRlimit {
+		n, err := b.group.Tasks()
+		if err != nil {
+			return err
+		}
+		b.service = n
+	}
+	return b.group.Limit(b.groupLimits())
 }
 
 // limitControls reads back what holds the box to its limits.
@@ -101,7 +115,29 @@ func (b *Box) limitControls(s Started) []proofbox.Control {
 	if len(b.group.Folders()) > 0 {
 		found = append(found, b.membership(s))
 	}
+	if b.config.Enforced["pids"].By == byRlimit {
+		found = append(found, b.taskControl(s))
+	}
 	return append(found, diskControl(b.jail.Scratch, b.config.Limits.Disk))
+}
+
+// taskControl reads back the limit that process 1 has set for itself and all
+// that it will start; see proc_pid_limits(5).
+func (b *Box) taskControl(s Started) proofbox.Control {
+	c := proofbox.Control{Name: "rlimit NPROC", Want: strconv.Itoa(b.taskLimit())}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.Door))
+	if err != nil {
+		c.Found = err.Error()
+		return c
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "Max processes"); ok {
+			fields := strings.Fields(rest)
+			c.Found = strings.Join(fields, " ")
+			c.OK = len(fields) >= 2 && fields[0] == c.Want && fields[1] == c.Want
+		}
+	}
+	return c
 }
 
 // membership checks that every process of the box is in its cgroup.

@@ -109,14 +109,8 @@ func (b *Box) peer(conn *net.UnixConn) (int, error) {
 	if err := errors.Join(err, credErr); err != nil {
 		return 0, fmt.Errorf("looking who is at the door: %w", err)
 	}
-	family, err := jail.Descendants(b.jail.PID)
-	if err != nil {
-		return 0, err
+	if _, err := jail.Family(b.jail.PID, int(cred.Pid)); err != nil {
+		return 0, fmt.Errorf("looking who is at the door: %w", err)
 	}
-	for _, pid := range family {
-		if pid == int(cred.Pid) {
-			return pid, nil
-		}
-	}
-	return 0, fmt.Errorf("process %d, which is not of this box, came to the door", cred.Pid)
+	return int(cred.Pid), nil
 }

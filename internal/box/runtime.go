@@ -40,6 +40,9 @@ type Layout struct {
 	// Rlimits that the box's processes start with, by their name in
 	// getrlimit(2).
 	Rlimits map[string]uint64
+	// Counted is true where the memory limit is held by adding up what the
+	// processes of the box have: there must be no memory beside that.
+	Counted bool
 	Env     []string
 }
 

@@ -52,7 +52,7 @@ func (b *Box) look() {
 		b.End(Cause{"memory limit " + b.config.Limits.Memory.String(), proofbox.ExitKilled})
 	case pids == bySupervisor && used.Tasks > b.taskLimit():
 		b.End(Cause{fmt.Sprintf("pids limit %d", b.config.Limits.Pids), proofbox.ExitKilled})
-	case pids == byRlimit && used.Tasks >= b.config.Limits.Pids:
+	case pids == byRlimit && used.Tasks >= b.taskLimit():
 		b.meter.pidsFull.Store(true)
 	}
 }

@@ -52,6 +52,9 @@ func (a *app) showDiff(d proofbox.Diff, stat, raw bool) error {
 	switch {
 	case a.json:
 		return a.document(d)
+	case len(d.Changes) == 0:
+		a.errorf("run %s has changed nothing\n", d.Run)
+		return nil
 	case stat:
 		a.showStat(d.Changes)
 		return nil

@@ -47,6 +47,10 @@ func (a *app) keep(ctx context.Context, run string, paths []proofbox.Raw, yes bo
 	if err != nil {
 		return err
 	}
+	if len(diff.Changes) == 0 {
+		a.errorf("run %s has changed nothing; there is nothing to keep\n", diff.Run)
+		return nil
+	}
 	if !yes {
 		a.showStat(diff.Changes)
 		if err := a.ask("apply this to the original?"); err != nil {
@@ -77,7 +81,7 @@ func (a *app) showKept(r proofbox.KeepReceipt) {
 	for _, c := range r.Refused {
 		a.printf("refused  %s: %s\n", terminal.Name(string(c.Path)), c.Refused)
 	}
-	a.printf("%s kept in %s\n", plural(len(r.Kept), "change"), r.Original)
+	a.printf("%s kept in %s\n", plural(len(r.Kept), "change"), terminal.Name(r.Original))
 }
 
 // ask waits for a yes at the terminal. Without a terminal there is nobody to
@@ -92,6 +96,17 @@ func (a *app) ask(question string) error {
 		return errors.New("nothing was done")
 	}
 	return nil
+}
+
+func (a *app) showDiscarded(run proofbox.Run) {
+	switch {
+	case run.Decision == proofbox.PartDiscarded:
+		a.printf("the other changes of run %s are discarded; what was kept stays\n", run.ID)
+	case run.Changes == (proofbox.Tally{}):
+		a.printf("run %s had changed nothing\n", run.ID)
+	default:
+		a.printf("the changes of run %s are discarded; the original is as it was\n", run.ID)
+	}
 }
 
 func (a *app) discardCommand() *cobra.Command {
@@ -113,7 +128,7 @@ func (a *app) discardCommand() *cobra.Command {
 			if a.json {
 				return a.document(run)
 			}
-			a.printf("the changes of run %s are discarded; the original is as it was\n", run.ID)
+			a.showDiscarded(run)
 			return nil
 		},
 	}

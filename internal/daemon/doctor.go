@@ -66,6 +66,10 @@ func (d *Daemon) try(ctx context.Context, wall proofbox.Wall) proofbox.WallHealt
 	default:
 		h.Works = true
 		h.Found = fmt.Sprintf("a box ran; %d controls were read back, %d host objects verified gone", len(run.Controls), len(run.Teardown.Objects))
+		// A trial is in the log and not among the runs: nobody means it by "last".
+		if err := d.store.forget(run.ID); err != nil {
+			h.Next = err.Error()
+		}
 	}
 	return h
 }
@@ -156,7 +160,7 @@ func (d *Daemon) freeSpace() proofbox.Check {
 		return proofbox.Check{Name: "free space", Found: err.Error()}
 	}
 	free := int64(st.Bavail) * st.Bsize
-	c := proofbox.Check{Name: "free space", OK: free >= leastSpace, Found: fmt.Sprintf("%d MiB at %s", free>>20, d.store.home)}
+	c := proofbox.Check{Name: "free space", OK: free >= leastSpace, Found: fmt.Sprintf("%s at %s", proofbox.Size(free).Rounded(), d.store.home)}
 	if !c.OK {
 		c.Next = "make room, or set PROOFBOX_HOME to a larger disk"
 	}

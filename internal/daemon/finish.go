@@ -62,7 +62,10 @@ func (s *session) takeDown(ctx context.Context) error {
 	var err error
 	if s.box != nil {
 		s.box.TakeDown(ctx)
-		err = s.collect(ctx)
+		if err = s.collect(ctx); err != nil {
+			s.run.Ended = fmt.Sprintf("%s, but its changes are lost: %v", s.run.Ended, err)
+			s.run.ExitCode = proofbox.ExitFailed
+		}
 		account, closeErr := s.box.Close(ctx)
 		s.account(account)
 		err = errors.Join(err, closeErr)

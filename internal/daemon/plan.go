@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"proofbox"
 	"proofbox/internal/box"
@@ -168,11 +169,33 @@ func (p *prepared) rootSteps() []jail.Step {
 	return steps
 }
 
+// systemPath is where every box looks for commands.
+const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// searchPath is where the command is looked for: where every box looks, and
+// then where this process does, as far as the box sees the same folder there.
+func (p *prepared) searchPath() string {
+	folders := strings.Split(systemPath, ":")
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if filepath.IsAbs(dir) && !slices.Contains(folders, dir) && p.shows(dir) {
+			folders = append(folders, dir)
+		}
+	}
+	return strings.Join(folders, ":")
+}
+
+// shows says whether the box sees a folder of the host at its own path.
+func (p *prepared) shows(dir string) bool {
+	return slices.ContainsFunc(slices.Concat(p.image.Binds, p.expose), func(b image.Bind) bool {
+		return b.Folder && b.Source == b.Target && (dir == b.Target || strings.HasPrefix(dir, b.Target+"/"))
+	})
+}
+
 // environment is what the command starts with: what every box has, then the
 // image's, then the spec's.
 func (p *prepared) environment(id string) []string {
 	env := map[string]string{
-		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"PATH": p.searchPath(),
 		"HOME": box.HomePath, "USER": "box", "LOGNAME": "box", "SHELL": "/bin/sh",
 		"LANG": "C.UTF-8", "container": "proofbox", "PROOFBOX_RUN": id,
 	}

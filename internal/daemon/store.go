@@ -29,7 +29,7 @@ const (
 	recordFile   = "run.json"
 	outputFile   = "output.jsonl"
 	teardownFile = "teardown.dsse.json"
-	keepFile     = "keep.dsse.json"
+	keepFile     = "keep-%s.dsse.json" // by the beginning of its digest
 	controlFile  = "control.sock"
 	changesDir   = "changes"
 	baseDir      = "base"
@@ -115,6 +115,14 @@ func (s store) orphan(id string) (*os.File, error) {
 func (s store) settle(id string) error {
 	if err := os.Remove(s.live(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("settling the run %q: %w", id, err)
+	}
+	return nil
+}
+
+// forget removes the record of a run that has been torn down.
+func (s store) forget(id string) error {
+	if err := os.RemoveAll(s.dir(id)); err != nil {
+		return fmt.Errorf("forgetting the run %q: %w", id, err)
 	}
 	return nil
 }

@@ -58,6 +58,9 @@ type Hello struct {
 // Setup is how process 1 restricts itself and whatever it will start.
 type Setup struct {
 	Landlock *LandlockRules `json:"landlock,omitempty"`
+	// Tasks, where it is not 0, is how many tasks there may be beside the
+	// threads of process 1, as RLIMIT_NPROC counts them; see getrlimit(2).
+	Tasks int `json:"tasks,omitempty"`
 }
 
 // LandlockRules allow reading and executing everywhere, and writing beneath
@@ -74,8 +77,10 @@ type LandlockRules struct {
 type Applied struct {
 	// LandlockABI is the version of the kernel's interface that was used; 0
 	// where the kernel in the box has none.
-	LandlockABI int    `json:"landlock_abi"`
-	Error       string `json:"error,omitempty"`
+	LandlockABI int `json:"landlock_abi"`
+	// Threads is how many threads process 1 has.
+	Threads int    `json:"threads"`
+	Error   string `json:"error,omitempty"`
 }
 
 // Command is what to run in a box.

@@ -92,10 +92,19 @@ func choose(path, tag string) (v1.Image, v1.Hash, error) {
 	return img, d.Digest, err
 }
 
+// chooseNested finds the image in an index that the layout's index names.
+
 func chooseNested(index v1.ImageIndex, d v1.Descriptor) (v1.Image, v1.Hash, error) {
 	var none v1.Hash
 	nested, err := index.ImageIndex(d.Digest)
 	if err != nil {
+		return nil, none, fmt.Errorf("reading a nested index: %w", err)
+	}
+	raw, err := nested.RawManifest()
+	if err != nil {
+		return nil, none, fmt.Errorf("reading a nested index: %w", err)
+	}
+	if err := matches(raw, d.Digest); err != nil {
 		return nil, none, fmt.Errorf("reading a nested index: %w", err)
 	}
 	manifest, err := nested.IndexManifest()
@@ -183,8 +192,8 @@ func whole(home string, digest v1.Hash) bool {
 }
 
 // verifyHead checks the manifest and the configuration against their digests.
-// The configuration holds the digests of the layers'
-// contents, which are checked while they are unpacked.
+// The configuration holds the digests of the layers' contents, which are
+// checked while they are unpacked.
 func verifyHead(img v1.Image, digest v1.Hash) error {
 	raw, err := img.RawManifest()
 	if err != nil {

@@ -3,6 +3,7 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"io"
 	"io/fs"
@@ -249,6 +250,64 @@ func TestAlteredBlobIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestAlteredLayerIsRefused puts another archive, whole in itself, in the place
+// of a layer: packed anew or not packed at all, no checksum of the packing
+// betrays it. What the cache holds afterwards must be nothing.
+func TestAlteredLayerIsRefused(t *testing.T) {
+	t.Parallel()
+	evil := archive(t, file("a"), file("planted"))
+	for name, pack := range map[string]func(io.Writer) io.WriteCloser{
+		"packed anew": func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		"not packed":  func(w io.Writer) io.WriteCloser { return nopCloser{w} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ref, cache := newLayout(t, archive(t, file("a"))), t.TempDir()
+			var packed bytes.Buffer
+			w := pack(&packed)
+			if _, err := w.Write(evil); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(layerBlob(t, ref), packed.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Resolve(t.Context(), "oci:"+ref, cache); err == nil || !strings.Contains(err.Error(), "altered") {
+				t.Errorf("resolving the altered image: %v", err)
+			}
+			if left, err := os.ReadDir(filepath.Join(cache, "oci")); err != nil || len(left) != 0 {
+				t.Errorf("the cache holds %v, %v", left, err)
+			}
+		})
+	}
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+// layerBlob finds the only packed blob of a layout.
+func layerBlob(t *testing.T, ref string) string {
+	t.Helper()
+	blobs, err := filepath.Glob(filepath.Join(ref, "blobs/sha256/*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blobs {
+		data, err := os.ReadFile(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
+			return b
+		}
+	}
+	t.Fatal("the layout has no packed layer")
+	return ""
 }
 
 func TestManyUnpackAtOnceAndOnce(t *testing.T) {

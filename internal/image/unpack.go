@@ -32,6 +32,9 @@ const (
 // unpack writes an image's layers over each other into a new folder. Layers
 // are hostile: every path is resolved inside the folder, links are made but
 // never left, devices are left out, set-user-ID bits and owners are dropped.
+// Their contents must have the digests that the image's configuration gives,
+// see "Layer DiffID" in the OCI image specification. A layer's own DiffID says
+// nothing: for an image on the disk it is computed from what lies there.
 func unpack(ctx context.Context, img v1.Image, dir string) error {
 	layers, err := img.Layers()
 	if err != nil {
@@ -39,6 +42,14 @@ func unpack(ctx context.Context, img v1.Image, dir string) error {
 	}
 	if len(layers) > maxLayers {
 		return fmt.Errorf("the image has %d layers; at most %d are unpacked", len(layers), maxLayers)
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	digests := config.RootFS.DiffIDs
+	if len(digests) != len(layers) {
+		return fmt.Errorf("the image has %d layers and its configuration the digests of %d", len(layers), len(digests))
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
@@ -50,7 +61,7 @@ func unpack(ctx context.Context, img v1.Image, dir string) error {
 	defer root.Close()
 	u := &unpacker{root: root, bytes: maxBytes, entries: maxEntries}
 	for i, l := range layers {
-		if err := u.layer(ctx, l); err != nil {
+		if err := u.layer(ctx, l, digests[i]); err != nil {
 			return fmt.Errorf("layer %d: %w", i, err)
 		}
 	}
@@ -66,11 +77,7 @@ type unpacker struct {
 
 // layer unpacks one layer. What the layer itself has written is remembered, so
 // that an opaque whiteout removes only what lay below.
-func (u *unpacker) layer(ctx context.Context, l v1.Layer) error {
-	want, err := l.DiffID()
-	if err != nil {
-		return err
-	}
+func (u *unpacker) layer(ctx context.Context, l v1.Layer, want v1.Hash) error {
 	stream, err := l.Uncompressed()
 	if err != nil {
 		return err

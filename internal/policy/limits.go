@@ -23,6 +23,7 @@ const (
 	mostPids = 1 << 20
 	mostCPUs = 4096
 	mostSize = proofbox.Size(1 << 46)
+	mostTime = proofbox.Duration(365 * 24 * time.Hour)
 )
 
 // limits fills in the limits and refuses nonsense.
@@ -32,17 +33,18 @@ func (d *decision) limits() *proofbox.Refusal {
 		name    string
 		set, ok bool
 		least   string
+		most    string
 		value   any
 	}{
-		{"memory", l.Memory != 0, l.Memory >= leastMemory && l.Memory <= mostSize, leastMemory.String(), l.Memory},
-		{"disk", l.Disk != 0, l.Disk >= leastDisk && l.Disk <= mostSize, leastDisk.String(), l.Disk},
-		{"output", l.Output != 0, l.Output >= leastOutput && l.Output <= mostSize, leastOutput.String(), l.Output},
-		{"pids", l.Pids != 0, l.Pids >= leastPids && l.Pids <= mostPids, fmt.Sprint(leastPids), l.Pids},
-		{"cpus", l.CPUs != 0, l.CPUs >= leastCPUs && l.CPUs <= mostCPUs, fmt.Sprint(leastCPUs), l.CPUs},
-		{"time", l.Time != 0, l.Time >= leastTime, leastTime.String(), l.Time},
+		{"memory", l.Memory != 0, l.Memory >= leastMemory && l.Memory <= mostSize, leastMemory.String(), mostSize.String(), l.Memory},
+		{"disk", l.Disk != 0, l.Disk >= leastDisk && l.Disk <= mostSize, leastDisk.String(), mostSize.String(), l.Disk},
+		{"output", l.Output != 0, l.Output >= leastOutput && l.Output <= mostSize, leastOutput.String(), mostSize.String(), l.Output},
+		{"pids", l.Pids != 0, l.Pids >= leastPids && l.Pids <= mostPids, fmt.Sprint(leastPids), fmt.Sprint(mostPids), l.Pids},
+		{"cpus", l.CPUs != 0, l.CPUs >= leastCPUs && l.CPUs <= mostCPUs, fmt.Sprint(leastCPUs), fmt.Sprint(mostCPUs), l.CPUs},
+		{"time", l.Time != 0, l.Time >= leastTime && l.Time <= mostTime, leastTime.String(), mostTime.String(), l.Time},
 	} {
 		if c.set && !c.ok {
-			return refuse("sane-limits", fmt.Sprintf("give at least %s", c.least), "the limit %s is %v, which no box can work with", c.name, c.value)
+			return refuse("sane-limits", fmt.Sprintf("give at least %s and at most %s", c.least, c.most), "the limit %s is %v, which no box can work with", c.name, c.value)
 		}
 		if c.set {
 			d.because("limit-declared", fmt.Sprintf("%s %v", c.name, c.value), "the spec says so")

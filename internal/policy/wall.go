@@ -64,7 +64,7 @@ func (d *decision) named(need demand) *proofbox.Refusal {
 	if wall.Strength() < need.wall.Strength() {
 		repair := fmt.Sprintf("use --wall %s, or leave the wall to policy", need.wall)
 		if d.spec.Risk.Code == proofbox.Generated && wall == proofbox.Gvisor {
-			repair += "; or say in the box file `accept: {wall: gvisor, because: …}`"
+			repair += "; or accept gVisor with a reason, in a box file (-f): `accept: {wall: gvisor, because: …}`"
 		}
 		return refuse(need.rule, repair, "the wall %s is weaker than %s, which the risk demands: %s", wall, need.wall, need.reason)
 	}
@@ -99,9 +99,9 @@ func (d *decision) weakest(need demand) *proofbox.Refusal {
 }
 
 func repairOf(s proofbox.Spec, need demand) string {
-	repair := "`proofbox doctor` says what each wall lacks, `proofbox setup` installs it"
+	repair := "`proofbox doctor` says what each wall lacks, and the next step"
 	if s.Risk.Code == proofbox.Generated && need.wall == proofbox.MicroVM {
-		repair += "; or say in the box file `accept: {wall: gvisor, because: …}`"
+		repair = "accept gVisor with a reason, in a box file (-f): `accept: {wall: gvisor, because: …}`; or use a host with the wall: " + repair
 	}
 	return repair
 }

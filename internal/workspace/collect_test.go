@@ -126,7 +126,7 @@ func TestFullDisk(t *testing.T) {
 	must(t, unix.Mount("small", small, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size=1m"))
 	defer func() { must(t, unix.Unmount(small, 0)) }()
 	s.store = filepath.Join(small, "store")
-	if _, err := s.tryCollect(); err == nil || !strings.Contains(err.Error(), "make room") {
+	if _, err := s.tryCollect(); err == nil || !strings.Contains(err.Error(), "make room where PROOFBOX_HOME is and run it again") {
 		t.Errorf("the error is %v", err)
 	}
 	plant(t, s.original, map[string]string{"large": strings.Repeat("0123456789", 300<<10)})

@@ -46,7 +46,7 @@ func copyTree(ctx context.Context, m *manifest, from, to string, reflink bool) e
 func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return fmt.Errorf("%w; the original is untouched, make room where PROOFBOX_HOME is", err)
+		return fmt.Errorf("%w; the original is untouched; make room where PROOFBOX_HOME is and run it again", err)
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("%w; make it readable, or hide it from the box", err)
 	}

@@ -20,6 +20,9 @@ type KeepOptions struct {
 	// Shown is the digest of what the person has seen; see [Shown]. Empty
 	// where nothing was shown.
 	Shown string
+	// Begin, where it is set, is called before the first byte is written, with
+	// what will be. Its error is the keep's, and nothing is written.
+	Begin func(todo []proofbox.Change) error
 }
 
 // ConflictError says that the original is in no state to be written, or that
@@ -59,6 +62,9 @@ func (c *Changes) Keep(ctx context.Context, o KeepOptions) (proofbox.KeepReceipt
 	}
 	defer t.close()
 	todo, done, err := t.check(ctx, chosen)
+	if err == nil && o.Begin != nil {
+		err = o.Begin(chosen)
+	}
 	if err != nil {
 		return receipt, err
 	}

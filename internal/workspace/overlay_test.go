@@ -120,6 +120,10 @@ func (a act) run(root string) error {
 		}
 		return unix.Chmod(path, a.Mode)
 	case "remove":
+		// RemoveAll opens the parent, which for a FIFO would wait for a writer.
+		if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+			return errors.Join(err, unix.ENOTDIR)
+		}
 		return os.RemoveAll(path)
 	case "folder":
 		return os.MkdirAll(path, 0o755)

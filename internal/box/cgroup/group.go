@@ -164,6 +164,18 @@ func sameLimit(s setting, found string) bool {
 	return err1 == nil && err2 == nil && got <= want && want-got < int64(os.Getpagesize())
 }
 
+// Tasks counts the tasks in the group; 0 where the host does not count.
+func (g *Group) Tasks() (int, error) {
+	if !g.layout.Can(Pids) {
+		return 0, nil
+	}
+	n, err := readInt(g.file(Pids, "pids.current"))
+	if err != nil {
+		return 0, fmt.Errorf("counting the box's tasks: %w", err)
+	}
+	return int(n), nil
+}
+
 // Holds says whether the process is in the group of every controller.
 func (g *Group) Holds(pid int) (bool, error) {
 	for c := range g.layout.parents {

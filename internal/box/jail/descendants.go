@@ -5,14 +5,32 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-// Descendants lists a process's children, their children and so on, as far as
-// they are there at this moment.
-func Descendants(pid int) ([]int, error) {
+// attempts bounds how often a family is listed until it has a member.
+const attempts = 20
+
+// Family lists the descendants of a process, of which member is known to be
+// one: a listing is not atomic, and while a parent ends and its children move
+// up, they can be missed. What is still missing after some listings is not of
+// the family, which is an error.
+func Family(pid, member int) ([]int, error) {
+	for range attempts {
+		found, err := descendants(pid)
+		if err != nil || slices.Contains(found, member) {
+			return found, err
+		}
+	}
+	return nil, fmt.Errorf("process %d is not of this box", member)
+}
+
+// descendants lists a process's children, their children and so on, as far as
+// they are there at this moment; see "/proc/pid/task/tid/children" in proc(5).
+func descendants(pid int) ([]int, error) {
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if ended(err) {
 		return nil, nil
@@ -31,7 +49,7 @@ func Descendants(pid int) ([]int, error) {
 			if err != nil {
 				return nil, fmt.Errorf("listing the children of process %d: %w", pid, err)
 			}
-			below, err := Descendants(child)
+			below, err := descendants(child)
 			if err != nil {
 				return nil, err
 			}

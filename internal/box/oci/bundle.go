@@ -53,16 +53,19 @@ func (r *Runtime) Spec(l box.Layout) *specs.Spec {
 			GIDMappings:   idMappings(l.Nested),
 			MaskedPaths:   masked,
 			ReadonlyPaths: readOnly,
-			Seccomp:       r.filter(),
+			Seccomp:       r.filter(l),
 		},
 	}
 }
 
 // filter is the list of system calls that the box may make: of the host's
 // kernel, or of gVisor's.
-func (r *Runtime) filter() *specs.LinuxSeccomp {
-	if r.Flavour == Runsc {
+func (r *Runtime) filter(l box.Layout) *specs.LinuxSeccomp {
+	switch {
+	case r.Flavour == Runsc:
 		return seccomp.GvisorProfile()
+	case l.Counted:
+		return seccomp.CountedProfile()
 	}
 	return seccomp.Profile()
 }

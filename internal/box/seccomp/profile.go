@@ -27,6 +27,22 @@ func Profile() *specs.LinuxSeccomp {
 	return filter(rules)
 }
 
+// uncounted makes memory that outlives every process that has it mapped, or
+// that is nobody's while it is on its way from one to another.
+var uncounted = []string{"memfd_create", "shmget"}
+
+// CountedProfile gives the filter for a box on the host's own kernel whose
+// memory no cgroup counts: it has no memory that cannot be found by looking at
+// its processes.
+func CountedProfile() *specs.LinuxSeccomp {
+	counted := slices.DeleteFunc(slices.Clone(allowed), func(name string) bool { return slices.Contains(uncounted, name) })
+	rules := slices.Concat(conditions(), []specs.LinuxSyscall{
+		{Names: counted, Action: specs.ActAllow},
+		{Names: slices.Concat(unknown, uncounted), Action: specs.ActErrno, ErrnoRet: new(uint(unix.ENOSYS))},
+	})
+	return filter(rules)
+}
+
 // GvisorProfile gives the filter for a box on gVisor's kernel. There clone3(2)
 // is allowed, because runsc answers every refused call with EPERM, after which
 // C libraries do not fall back, and no thread would start. The namespaces that

@@ -143,8 +143,9 @@ func find(c door.Command) (string, *door.Exit) {
 		}
 		return candidate(name, path)
 	}
-	exit := notStarted(codeNotFound, fmt.Errorf("%q is not in the image", name))
-	for dir := range strings.SplitSeq(variable(c.Env, "PATH"), ":") {
+	search := variable(c.Env, "PATH")
+	exit := notStarted(codeNotFound, fmt.Errorf("%q is not in the image; its PATH is %s", name, search))
+	for dir := range strings.SplitSeq(search, ":") {
 		path, no := candidate(name, filepath.Join(c.Dir, dir, name))
 		if filepath.IsAbs(dir) {
 			path, no = candidate(name, filepath.Join(dir, name))

@@ -1,8 +1,9 @@
 // Package inside is the box's side of the door: what process 1 of a box does.
 // It starts commands, carries their input and output, reads and writes files,
 // restricts itself and reaps what is left over. It holds no secret and enforces
-// nothing that the host relies on but what it reports of Landlock before the
-// first command: whoever takes it over has what the box already had.
+// nothing that the host relies on but what it does before the first command,
+// when nobody can have taken it over: whoever does later has what the box
+// already had.
 package inside
 
 import (
@@ -32,6 +33,7 @@ func Serve(conn io.ReadWriteCloser) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("opening the door: %w", err), conn.Close())
 	}
+	makeThreads()
 	s := &Server{reaper: startReaper(), processes: map[int64]*process{}}
 	for {
 		stream, err := session.AcceptStream()
@@ -77,14 +79,27 @@ func (s *Server) answer(stream *yamux.Stream) {
 }
 
 func setup(s *door.Setup) door.Applied {
-	if s == nil || s.Landlock == nil {
+	if s == nil {
 		return door.Applied{}
 	}
-	abi, err := restrict(*s.Landlock)
+	applied, err := apply(*s)
 	if err != nil {
 		return door.Applied{Error: err.Error()}
 	}
-	return door.Applied{LandlockABI: abi}
+	return applied
+}
+
+// apply restricts this process and all that it will start.
+func apply(s door.Setup) (a door.Applied, err error) {
+	if s.Landlock != nil {
+		if a.LandlockABI, err = restrict(*s.Landlock); err != nil {
+			return a, err
+		}
+	}
+	if a.Threads, err = countThreads(); err != nil || s.Tasks == 0 {
+		return a, err
+	}
+	return a, limitTasks(s.Tasks, a.Threads)
 }
 
 func (s *Server) enlist(p *process) int64 {
