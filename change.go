@@ -64,8 +64,9 @@ func (c Change) Action() string {
 
 // Diff is the answer to `proofbox diff`.
 type Diff struct {
-	Run     string   `json:"run"`
-	Changes []Change `json:"changes"`
+	Run      string   `json:"run"`
+	Original string   `json:"original"` // the folder that the paths are in
+	Changes  []Change `json:"changes"`
 	// Shown is a digest of everything that the changes would write. A keep can
 	// be bound to it.
 	Shown string `json:"shown"`

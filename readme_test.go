@@ -102,6 +102,65 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
+// TestReadmeWorksAsWritten types the commands of README.md one after another,
+// in a folder like the one that they were written for.
+func TestReadmeWorksAsWritten(t *testing.T) {
+	t.Parallel()
+	bin := programs(t)
+	folder, home := t.TempDir(), t.TempDir()
+	for path, text := range map[string]string{"docs/page.md": "a page\n", "main.go": "package main\n"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(folder, path)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, path), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	typed := 0
+	for _, c := range commands(t, "README.md") {
+		rest, ok := strings.CutPrefix(c, "bin/")
+		if !ok {
+			continue
+		}
+		typed++
+		cmd := exec.Command("/bin/sh", "-c", rest)
+		cmd.Dir = folder
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "PROOFBOX_BIN="+bin, "PROOFBOX_HOME="+home)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", c, err, out)
+		}
+	}
+	if typed == 0 {
+		t.Error("README.md shows no command to type")
+	}
+	kept, err := os.ReadFile(filepath.Join(folder, "hello.txt"))
+	if err != nil || string(kept) != "hello\n" {
+		t.Errorf("the kept file holds %q, %v", kept, err)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "docs/page.md")); err != nil {
+		t.Errorf("what was discarded is gone from the original: %v", err)
+	}
+}
+
+// programs gives the folder of the built programs.
+func programs(t *testing.T) string {
+	t.Helper()
+	bin := os.Getenv("PROOFBOX_BIN")
+	if bin == "" {
+		bin, _ = filepath.Abs("bin")
+	}
+	for _, program := range []string{"proofbox", "proofbox-jail", "proofbox-init", "runc", "runsc"} {
+		if _, err := os.Stat(filepath.Join(bin, program)); err == nil {
+			continue
+		}
+		if slices.Contains(strings.Split(os.Getenv("PROOFBOX_REQUIRE"), ","), program) {
+			t.Fatalf("%s is required and missing; `make build` makes it", program)
+		}
+		t.Skipf("%s is missing; `make build` makes it", program)
+	}
+	return bin
+}
+
 // TestReadmeBoxFile: the box file that README.md shows is one.
 func TestReadmeBoxFile(t *testing.T) {
 	t.Parallel()

@@ -74,6 +74,6 @@ type Output struct {
 
 // Launched is what the supervisor of a detached run answers, once.
 type Launched struct {
-	Run     *Run     `json:"run,omitempty"`     // as the command begins
-	Problem *Problem `json:"problem,omitempty"` // where it does not
+	Run     *Run     `json:"run,omitempty"`     // as the command begins, or ended where it could not
+	Problem *Problem `json:"problem,omitempty"` // where there is no run
 }

@@ -35,7 +35,8 @@ type Run struct {
 	// Ended says in words what ended the run: "exit status 0", "memory limit
 	// 512MiB", "stopped". Empty while it runs.
 	Ended string `json:"ended,omitempty"`
-	// ExitCode is what `proofbox run` exits with.
+	// ExitCode is what `proofbox run` exits with; of no meaning before the run
+	// has ended.
 	ExitCode int `json:"exit_code"`
 
 	Wall        Wall   `json:"wall"`

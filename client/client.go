@@ -2,8 +2,11 @@
 //
 // The zero [Client] works on this machine, in this process: it supervises the
 // boxes that it runs, and shares the user's state folder with every other
-// proofbox process. A client with an Address talks to another process. Both
-// speak the same HTTP, so what works with one works with the other.
+// proofbox process. It needs the programs that `make build` puts beside
+// proofbox (proofbox-jail, proofbox-init, runc, runsc): beside the program that
+// uses this package, or in the folder that $PROOFBOX_BIN names. A client with an
+// Address talks to another process. Both speak the same HTTP, so what works with
+// one works with the other.
 //
 //	var c client.Client
 //	defer c.Close()
@@ -112,11 +115,33 @@ func socketDialer(path string) dialer {
 
 // request is one call of the API.
 type request struct {
-	method, path string
-	query        url.Values
-	run          string // whom it is about, to find its supervisor
-	live         bool   // it must go to the run's supervisor
-	body         any    // encoded as JSON, unless it is a reader
+	method string
+	path   string
+	run    *string // instead of a path, the run that it is about
+	verb   string  // what to do with the run; empty for the run itself
+	query  url.Values
+	live   bool // it must go to the run's supervisor
+	body   any  // encoded as JSON, unless it is a reader
+}
+
+// target is the path of the request.
+func (r request) target() (string, error) {
+	if r.run == nil {
+		return r.path, nil
+	}
+	if *r.run == "" {
+		return "", errors.New("no run is named: give an ID, the beginning of one, a name, or last")
+	}
+	return strings.TrimSuffix("/v1/runs/"+url.PathEscape(*r.run)+"/"+r.verb, "/"), nil
+}
+
+// supervised names the run whose supervisor must answer; empty where anybody
+// may.
+func (r request) supervised() string {
+	if r.live && r.run != nil {
+		return *r.run
+	}
+	return ""
 }
 
 func (r request) build(ctx context.Context) (*http.Request, error) {
@@ -132,7 +157,11 @@ func (r request) build(ctx context.Context) (*http.Request, error) {
 		}
 		body = bytes.NewReader(data)
 	}
-	target := "http://proofbox" + r.path
+	path, err := r.target()
+	if err != nil {
+		return nil, err
+	}
+	target := "http://proofbox" + path
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
 	}
@@ -146,15 +175,11 @@ func (r request) build(ctx context.Context) (*http.Request, error) {
 // send sends a request and gives the answer, whose body is the caller's to
 // close. An answer that says that it failed is an error.
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
-	about := ""
-	if r.live {
-		about = r.run
-	}
-	dial, err := c.dial(about)
+	req, err := r.build(ctx)
 	if err != nil {
 		return nil, err
 	}
-	req, err := r.build(ctx)
+	dial, err := c.dial(r.supervised())
 	if err != nil {
 		return nil, err
 	}
@@ -198,11 +223,7 @@ func ask[T any](ctx context.Context, c *Client, r request) (T, error) {
 	return answer, nil
 }
 
-func runPath(run, verb string) string {
-	return strings.TrimSuffix("/v1/runs/"+url.PathEscape(run)+"/"+verb, "/")
-}
-
-// upgraded is a connection that was upgraded by a server.
+// upgrade asks a server to take the connection over from HTTP.
 func upgrade(ctx context.Context, conn net.Conn, req *http.Request) (*bufio.Reader, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()

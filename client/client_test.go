@@ -235,3 +235,29 @@ func TestCloseStopsWhatRuns(t *testing.T) {
 		t.Error("a closed client answers")
 	}
 }
+
+// TestNoRunIsNamed asks about a run without saying which.
+func TestNoRunIsNamed(t *testing.T) {
+	c, _ := open(t)
+	ctx := t.Context()
+	for verb, ask := range map[string]func() error{
+		"show":       func() error { _, err := c.Show(ctx, ""); return err },
+		"stop":       func() error { _, err := c.Stop(ctx, ""); return err },
+		"diff":       func() error { _, err := c.Diff(ctx, "", proofbox.DiffRequest{}); return err },
+		"keep":       func() error { _, err := c.Keep(ctx, "", proofbox.KeepRequest{All: true}); return err },
+		"discard":    func() error { _, err := c.Discard(ctx, ""); return err },
+		"read file":  func() error { _, err := c.ReadFile(ctx, "", "/etc/passwd"); return err },
+		"write file": func() error { return c.WriteFile(ctx, "", "/tmp/x", 0o644, strings.NewReader("x")) },
+		"exec":       func() error { _, err := c.Exec(ctx, "", client.Command{Args: []string{"true"}}); return err },
+		"logs": func() (last error) {
+			for _, err := range c.Logs(ctx, "", false) {
+				last = err
+			}
+			return last
+		},
+	} {
+		if err := ask(); err == nil || !strings.Contains(err.Error(), "no run is named") {
+			t.Errorf("%s answers %v", verb, err)
+		}
+	}
+}

@@ -38,8 +38,11 @@ type Command struct {
 }
 
 // Run runs a command in a new box and returns its record when the box has been
-// torn down. The end of the context stops the run. Where policy refuses it, the
-// error holds a [proofbox.Refusal].
+// torn down. How the command ended, also that it is not in the image, is in the
+// record; an error says that there is no record: policy has refused the run (the
+// error holds a [proofbox.Refusal]), proofbox could not do its work, or the
+// context has ended. That stops the run, whose record [Client.Show] then has: an
+// Event has said its ID.
 func (c *Client) Run(ctx context.Context, cmd Command) (proofbox.Run, error) {
 	return attached[proofbox.Run](ctx, c, cmd, request{
 		method: http.MethodPost, path: "/v1/runs",
@@ -62,7 +65,7 @@ func (c *Client) Detach(ctx context.Context, spec proofbox.Spec, args []string) 
 // Spec counts only for its Env.
 func (c *Client) Exec(ctx context.Context, run string, cmd Command) (proofbox.ExecResult, error) {
 	return attached[proofbox.ExecResult](ctx, c, cmd, request{
-		method: http.MethodPost, path: runPath(run, "exec"), run: run, live: true,
+		method: http.MethodPost, run: &run, verb: "exec", live: true,
 		body: proofbox.ExecRequest{
 			Command: cmd.Args, Env: cmd.Spec.Env, TTY: cmd.TTY, Term: cmd.Term, Stdin: cmd.Stdin != nil,
 		},
@@ -95,11 +98,11 @@ func attached[T any](ctx context.Context, c *Client, cmd Command, r request) (T,
 }
 
 func (c *Client) attach(ctx context.Context, r request) (*attach.End, error) {
-	dial, err := c.dial(r.run)
+	req, err := r.build(ctx)
 	if err != nil {
 		return nil, err
 	}
-	req, err := r.build(ctx)
+	dial, err := c.dial(r.supervised())
 	if err != nil {
 		return nil, err
 	}

@@ -29,9 +29,9 @@ func (c *Client) Runs(ctx context.Context) ([]proofbox.Run, error) {
 }
 
 // Show gives a run's record. Here and below, a run is named by its ID, by the
-// beginning of one, or as "last".
+// beginning of one, by its name (the newest of that name), or as "last".
 func (c *Client) Show(ctx context.Context, run string) (proofbox.Run, error) {
-	return ask[proofbox.Run](ctx, c, request{method: http.MethodGet, path: runPath(run, "")})
+	return ask[proofbox.Run](ctx, c, request{method: http.MethodGet, run: &run})
 }
 
 // Logs gives what a run's command wrote; with follow it goes on until the run
@@ -43,7 +43,7 @@ func (c *Client) Logs(ctx context.Context, run string, follow bool) iter.Seq2[pr
 	}
 	return func(yield func(proofbox.Output, error) bool) {
 		resp, err := c.send(ctx, request{
-			method: http.MethodGet, path: runPath(run, "logs"), query: query,
+			method: http.MethodGet, run: &run, verb: "logs", query: query,
 		})
 		if err != nil {
 			yield(proofbox.Output{}, err)
@@ -64,29 +64,30 @@ func (c *Client) Logs(ctx context.Context, run string, follow bool) iter.Seq2[pr
 // Stop ends a run and returns its record when it has been torn down.
 func (c *Client) Stop(ctx context.Context, run string) (proofbox.Run, error) {
 	return ask[proofbox.Run](ctx, c, request{
-		method: http.MethodPost, path: runPath(run, "stop"), run: run, live: true,
+		method: http.MethodPost, run: &run, verb: "stop", live: true,
 	})
 }
 
 // Diff gives a run's changes.
 func (c *Client) Diff(ctx context.Context, run string, r proofbox.DiffRequest) (proofbox.Diff, error) {
-	return ask[proofbox.Diff](ctx, c, request{method: http.MethodPost, path: runPath(run, "diff"), body: r})
+	return ask[proofbox.Diff](ctx, c, request{method: http.MethodPost, run: &run, verb: "diff", body: r})
 }
 
 // Keep applies changes of a run to its original.
 func (c *Client) Keep(ctx context.Context, run string, r proofbox.KeepRequest) (proofbox.KeepReceipt, error) {
-	return ask[proofbox.KeepReceipt](ctx, c, request{method: http.MethodPost, path: runPath(run, "keep"), body: r})
+	return ask[proofbox.KeepReceipt](ctx, c, request{method: http.MethodPost, run: &run, verb: "keep", body: r})
 }
 
 // Discard throws a run's changes away.
 func (c *Client) Discard(ctx context.Context, run string) (proofbox.Run, error) {
-	return ask[proofbox.Run](ctx, c, request{method: http.MethodPost, path: runPath(run, "discard")})
+	return ask[proofbox.Run](ctx, c, request{method: http.MethodPost, run: &run, verb: "discard"})
 }
 
-// ReadFile reads a file of a running box, as the box's user sees it.
+// ReadFile reads a file of a running box, as the box's user sees it. The path is
+// absolute; the writable copy is in /workspace.
 func (c *Client) ReadFile(ctx context.Context, run, path string) (io.ReadCloser, error) {
 	resp, err := c.send(ctx, request{
-		method: http.MethodGet, path: runPath(run, "files"), run: run, live: true,
+		method: http.MethodGet, run: &run, verb: "files", live: true,
 		query: url.Values{"path": {path}},
 	})
 	if err != nil {
@@ -95,10 +96,11 @@ func (c *Client) ReadFile(ctx context.Context, run, path string) (io.ReadCloser,
 	return resp.Body, nil
 }
 
-// WriteFile writes a file of a running box, whole or not at all.
+// WriteFile writes a file of a running box, whole or not at all. The path is
+// absolute; the writable copy is in /workspace.
 func (c *Client) WriteFile(ctx context.Context, run, path string, mode fs.FileMode, r io.Reader) error {
 	_, err := ask[struct{}](ctx, c, request{
-		method: http.MethodPut, path: runPath(run, "files"), run: run, live: true, body: r,
+		method: http.MethodPut, run: &run, verb: "files", live: true, body: r,
 		query: url.Values{"path": {path}, "mode": {strconv.FormatUint(uint64(mode.Perm()), 8)}},
 	})
 	return err

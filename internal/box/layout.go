@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -193,6 +194,17 @@ func (b *blueprint) root(h *Host, c Config, door string) error {
 	return nil
 }
 
+// placeOf says where in the jail a bind of the box goes: below the box's root,
+// or, where a writable folder would cover it, into that.
+func placeOf(target string) string {
+	for _, w := range writable() {
+		if rest, ok := strings.CutPrefix(target, w.Target+"/"); ok && w.Folder {
+			return w.Source + "/" + rest
+		}
+	}
+	return jailBox + target
+}
+
 // imageStep takes a step of the box's root into the jail's.
 func (b *blueprint) imageStep(s jail.Step) error {
 	switch {
@@ -204,7 +216,7 @@ func (b *blueprint) imageStep(s jail.Step) error {
 		s.File = &jail.File{Path: jailBox + s.File.Path, Mode: s.File.Mode, Data: s.File.Data, Owner: s.File.Owner}
 	case s.Bind != nil:
 		bind := *s.Bind
-		bind.Target = jailBox + bind.Target
+		bind.Target = placeOf(bind.Target)
 		bind.Source, bind.Writable, bind.Devices = "", false, false
 		return b.source(s.Bind.Source, bind)
 	default:

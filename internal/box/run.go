@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"proofbox"
 	"proofbox/internal/door"
@@ -43,8 +47,8 @@ type Stdio struct {
 
 // Run runs the box's one main command and holds the box to its limits. It
 // returns when the command has ended or a limit, [Box.End] or the context has
-// ended the box. started is called once the command runs, with a handle for its
-// signals and its terminal's size.
+// ended the box. started is called once the command runs, unless it could not be
+// started, with a handle for its signals and its terminal's size.
 func (b *Box) Run(ctx context.Context, cmd door.Command, stdio Stdio, started func(*door.Process)) Outcome {
 	o := Outcome{Started: time.Now()}
 	stop := context.AfterFunc(ctx, func() { b.End(ClientGone) })
@@ -56,7 +60,7 @@ func (b *Box) Run(ctx context.Context, cmd door.Command, stdio Stdio, started fu
 
 	exit, err := b.exec(ctx, cmd, stdio, started)
 	o.Finish = time.Now()
-	b.look() // what came and went since the last look
+	b.look(1) // with the command itself, which has just ended
 	b.judge(&o, cmd, exit, err)
 	return o
 }
@@ -73,7 +77,7 @@ func (b *Box) exec(ctx context.Context, cmd door.Command, stdio Stdio, started f
 	if err != nil {
 		return door.Exit{}, err
 	}
-	if started != nil {
+	if started != nil && p.Runs() {
 		started(p)
 	}
 	return p.Wait()
@@ -133,7 +137,7 @@ func ExitWords(exit door.Exit) (string, int) {
 	case exit.NotStarted != "":
 		return "not started: " + exit.NotStarted, exit.Code
 	case exit.Signal != 0:
-		return fmt.Sprintf("signal %d", exit.Signal), 128 + exit.Signal
+		return strings.TrimSuffix(fmt.Sprintf("signal %d (%s)", exit.Signal, unix.SignalName(syscall.Signal(exit.Signal))), " ()"), 128 + exit.Signal
 	default:
 		return fmt.Sprintf("exit status %d", exit.Code), exit.Code
 	}

@@ -26,12 +26,13 @@ func (b *Box) watch(ctx context.Context) {
 		case <-b.jail.Gone():
 			return
 		case <-tick.C:
-			b.look()
+			b.look(0)
 		}
 	}
 }
 
-func (b *Box) look() {
+// look takes one look. ended is how many tasks were there until a moment ago.
+func (b *Box) look(ended int) {
 	if full(b.Scratch()) {
 		b.meter.diskFull.Store(true)
 	}
@@ -52,7 +53,7 @@ func (b *Box) look() {
 		b.End(Cause{"memory limit " + b.config.Limits.Memory.String(), proofbox.ExitKilled})
 	case pids == bySupervisor && used.Tasks > b.taskLimit():
 		b.End(Cause{fmt.Sprintf("pids limit %d", b.config.Limits.Pids), proofbox.ExitKilled})
-	case pids == byRlimit && used.Tasks >= b.taskLimit():
+	case pids == byRlimit && used.Tasks+ended >= b.taskLimit():
 		b.meter.pidsFull.Store(true)
 	}
 }

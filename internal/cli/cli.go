@@ -79,8 +79,12 @@ func (a *app) report(err error) int {
 	return exitFailed
 }
 
-// complain shows an error. Words of it may have come out of a box.
+// complain shows an error, with --json also as the document. Words of it may
+// have come out of a box.
 func (a *app) complain(err error) {
+	if a.json {
+		_ = a.document(problemOf(err)) // as in printf
+	}
 	if refusal, ok := errors.AsType[*proofbox.Refusal](err); ok {
 		a.errorf("proofbox: refused by the rule %s\n  why:    %s\n  repair: %s\n", refusal.Rule, refusal.Reason, refusal.Repair)
 		return
@@ -134,9 +138,10 @@ what it changed and keep what is good:
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "proofbox", Short: "Run agents and generated code in boxes that were shown to hold",
-		Long: rootLong, SilenceUsage: true, SilenceErrors: true, Args: usageArgs(cobra.NoArgs),
+		Long: rootLong, Version: proofbox.Version, SilenceUsage: true, SilenceErrors: true, Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("proofbox {{.Version}}\n")
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -152,7 +157,7 @@ func (a *app) root() *cobra.Command {
 // usage is an error of whoever typed the command.
 func usage(cmd *cobra.Command, err error) error {
 	code := exitUsage
-	if cmd.Name() == "run" {
+	if cmd.Name() == "run" || cmd.Name() == "exec" { // their other statuses are the command's
 		code = proofbox.ExitFailed
 	}
 	return &exitError{code, fmt.Errorf("%w; `%s --help` says how it is used", err, cmd.CommandPath())}
@@ -171,21 +176,21 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 // oneRun checks that a command is about one run.
 func oneRun(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usage(cmd, errors.New("name one run: an ID, the beginning of one, or last"))
+		return usage(cmd, errors.New("name one run: an ID, the beginning of one, a name, or last"))
 	}
 	return nil
 }
 
 // jsonFlag gives a reading command its --json.
 func (a *app) jsonFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&a.json, "json", false, "write one JSON document, as docs/formats describes it")
+	cmd.Flags().BoolVar(&a.json, "json", false, "write one JSON document, as docs/formats describes it; an error is one too")
 }
 
 // afterDash gives what stands after --.
 func afterDash(cmd *cobra.Command, args []string) (before, after []string, err error) {
 	dash := cmd.ArgsLenAtDash()
 	if dash < 0 {
-		return args, nil, usage(cmd, errors.New("the command to run stands after --: proofbox run [flags] -- COMMAND"))
+		return args, nil, usage(cmd, errors.New("the command to run stands after --"))
 	}
 	if dash == len(args) {
 		return args[:dash], nil, usage(cmd, errors.New("there is no command after --"))

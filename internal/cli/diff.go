@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +18,9 @@ folder, whether git would show it or not. Paths limit it to themselves and what
 is below them.
 
 What could act on a terminal or hide text is shown as visible escapes; with
---raw the patch is written as it is, for git apply or patch.`
+--raw the patch is written as it is, for git apply or patch. These take a patch
+as a whole or not at all: name the paths that are text, since what is binary, a
+repository's own or larger than a line-by-line comparison allows is only named.`
 
 func (a *app) diffCommand() *cobra.Command {
 	var stat, raw bool
@@ -27,7 +31,11 @@ func (a *app) diffCommand() *cobra.Command {
 			if len(args) == 0 {
 				return oneRun(cmd, args)
 			}
-			diff, err := a.client.Diff(cmd.Context(), args[0], proofbox.DiffRequest{Paths: paths(args[1:]), Stat: stat})
+			paths, err := a.paths(cmd.Context(), args[0], args[1:])
+			if err != nil {
+				return err
+			}
+			diff, err := a.client.Diff(cmd.Context(), args[0], proofbox.DiffRequest{Paths: paths, Stat: stat})
 			if err != nil {
 				return err
 			}
@@ -40,12 +48,37 @@ func (a *app) diffCommand() *cobra.Command {
 	return cmd
 }
 
-func paths(args []string) []proofbox.Raw {
+// paths gives the paths that a person has named, which are relative to the
+// run's workspace or lie in it.
+func (a *app) paths(ctx context.Context, run string, args []string) ([]proofbox.Raw, error) {
 	list := make([]proofbox.Raw, len(args))
 	for i, arg := range args {
+		if filepath.IsAbs(arg) {
+			inside, err := a.inWorkspace(ctx, run, arg)
+			if err != nil {
+				return nil, err
+			}
+			arg = inside
+		}
 		list[i] = proofbox.Raw(arg)
 	}
-	return list
+	return list, nil
+}
+
+// inWorkspace makes an absolute path relative to a run's workspace.
+func (a *app) inWorkspace(ctx context.Context, run, path string) (string, error) {
+	record, err := a.client.Show(ctx, run)
+	if err != nil {
+		return "", err
+	}
+	if record.Plan.Workspace == nil {
+		return "", fmt.Errorf("run %s had no workspace that %q could be in", record.ID, path)
+	}
+	inside, err := filepath.Rel(record.Plan.Workspace.Original, path)
+	if err != nil || !filepath.IsLocal(inside) {
+		return "", fmt.Errorf("%q is not in the run's workspace %q; paths are relative to it", path, record.Plan.Workspace.Original)
+	}
+	return inside, nil
 }
 
 func (a *app) showDiff(d proofbox.Diff, stat, raw bool) error {
@@ -111,11 +144,11 @@ func colourOf(line string) string {
 func (a *app) showStat(changes []proofbox.Change) {
 	insertions, deletions := 0, 0
 	for _, c := range changes {
-		a.printf("  %-8s  %s%s\n", c.Action(), describePath(c), amount(c))
+		a.printf("  %-8s  %-14s  %s\n", c.Action(), amount(c), describePath(c))
 		insertions += c.Insertions
 		deletions += c.Deletions
 	}
-	a.printf("%s, %d lines added, %d removed\n", plural(len(changes), "change"), insertions, deletions)
+	a.printf("%s, %s added, %d removed\n", plural(len(changes), "change"), plural(insertions, "line"), deletions)
 }
 
 // describePath names a change's path, what it is, and what became of it.
@@ -146,14 +179,15 @@ func describePath(c proofbox.Change) string {
 	return text.String()
 }
 
+// amount says how much of a file has changed: lines of text, else its size.
 func amount(c proofbox.Change) string {
 	switch {
-	case c.Large:
-		return fmt.Sprintf("  %d → %d bytes", c.Before.Size, c.After.Size)
-	case c.Binary:
-		return fmt.Sprintf("  binary, %d → %d bytes", c.Before.Size, c.After.Size)
+	case c.Large || c.Binary:
+		return fmt.Sprintf("%s → %s", bytes(c.Before.Size), bytes(c.After.Size))
 	case c.Insertions+c.Deletions > 0:
-		return fmt.Sprintf("  +%d -%d", c.Insertions, c.Deletions)
+		return fmt.Sprintf("+%d -%d", c.Insertions, c.Deletions)
 	}
 	return ""
 }
+
+func bytes(n int64) string { return proofbox.Size(n).Rounded() }

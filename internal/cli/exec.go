@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -42,12 +44,22 @@ func (a *app) exec(ctx context.Context, run string, spec proofbox.Spec, args []s
 		return failed(err)
 	}
 	defer s.restore()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	go s.forward(ctx, cancel)
+	if err := s.begin(); err != nil {
+		return failed(err)
+	}
 	result, err := a.client.Exec(ctx, run, s.command(spec, args))
+	s.restore()
+	if errors.Is(err, errInterrupted) {
+		return &exitError{code: exitInterrupted}
+	}
 	if err != nil {
 		return failed(err)
+	}
+	if result.Ended != fmt.Sprintf("exit status %d", result.ExitCode) {
+		a.errorf("proofbox: ended: %s\n", result.Ended)
 	}
 	if result.ExitCode == 0 {
 		return nil

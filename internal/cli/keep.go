@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ func (a *app) keepCommand() *cobra.Command {
 			if all == (len(args) > 1) {
 				return usage(cmd, errors.New("name paths to keep, or keep everything with --all"))
 			}
-			return a.keep(cmd.Context(), args[0], paths(args[1:]), yes)
+			return a.keep(cmd.Context(), args[0], args[1:], yes)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "keep every change that a bulk keep covers")
@@ -42,7 +43,11 @@ func (a *app) keepCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) keep(ctx context.Context, run string, paths []proofbox.Raw, yes bool) error {
+func (a *app) keep(ctx context.Context, run string, args []string, yes bool) error {
+	paths, err := a.paths(ctx, run, args)
+	if err != nil {
+		return err
+	}
 	diff, err := a.client.Diff(ctx, run, proofbox.DiffRequest{Paths: paths, Stat: true})
 	if err != nil {
 		return err
@@ -53,7 +58,7 @@ func (a *app) keep(ctx context.Context, run string, paths []proofbox.Raw, yes bo
 	}
 	if !yes {
 		a.showStat(diff.Changes)
-		if err := a.ask("apply this to the original?"); err != nil {
+		if err := a.ask(fmt.Sprintf("`proofbox diff %s` shows it. Apply it to %s?", diff.Run, terminal.Name(diff.Original))); err != nil {
 			return err
 		}
 	}
@@ -78,10 +83,35 @@ func (a *app) showKept(r proofbox.KeepReceipt) {
 	for _, c := range r.Kept {
 		a.printf("kept     %s\n", terminal.Name(string(c.Path)))
 	}
-	for _, c := range r.Refused {
-		a.printf("refused  %s: %s\n", terminal.Name(string(c.Path)), c.Refused)
+	for _, group := range refusals(r.Refused) {
+		a.printf("refused  %s\n", group)
 	}
 	a.printf("%s kept in %s\n", plural(len(r.Kept), "change"), terminal.Name(r.Original))
+}
+
+// maxNamed is up to how many paths are named that are refused for one reason.
+const maxNamed = 3
+
+// refusals says what was refused, all that was for the same reason together.
+func refusals(changes []proofbox.Change) []string {
+	var reasons []string
+	paths := map[string][]string{}
+	for _, c := range changes {
+		if len(paths[c.Refused]) == 0 {
+			reasons = append(reasons, c.Refused)
+		}
+		paths[c.Refused] = append(paths[c.Refused], terminal.Name(string(c.Path)))
+	}
+	var list []string
+	for _, why := range reasons {
+		names := paths[why]
+		text := strings.Join(names[:min(len(names), maxNamed)], ", ")
+		if more := len(names) - maxNamed; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		list = append(list, text+": "+why)
+	}
+	return list
 }
 
 // ask waits for a yes at the terminal. Without a terminal there is nobody to
@@ -109,6 +139,20 @@ func (a *app) showDiscarded(run proofbox.Run) {
 	}
 }
 
+// askDiscard names what would be thrown away, unless it is nothing.
+func (a *app) askDiscard(ctx context.Context, name string) error {
+	run, err := a.client.Show(ctx, name)
+	if err != nil {
+		return err
+	}
+	n := run.Changes.Added + run.Changes.Modified + run.Changes.Deleted
+	if n == 0 {
+		return nil
+	}
+	return a.ask(fmt.Sprintf("throw %s of run %s (%s) away?", plural(n, "change"), run.ID,
+		shorten(terminal.Name(strings.Join(quoteAll(run.Command), " ")), 60)))
+}
+
 func (a *app) discardCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
@@ -117,7 +161,7 @@ func (a *app) discardCommand() *cobra.Command {
 		Example: "  proofbox discard last",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes && isTerminal(a.stdin) {
-				if err := a.ask("throw the changes of " + args[0] + " away?"); err != nil {
+				if err := a.askDiscard(cmd.Context(), args[0]); err != nil {
 					return err
 				}
 			}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"proofbox/internal/terminal"
 )
 
 func (a *app) logCommand() *cobra.Command {
@@ -28,7 +30,8 @@ log is append-only and signed; proofbox log verify finds any altered byte.`,
 				if err != nil {
 					return fmt.Errorf("reading event %d: %w", e.Index, err)
 				}
-				a.printf("%5d  %s  %-9s %-10s %s\n", e.Index, localTime(e.Time), e.Kind, e.Run, shorten(string(detail)))
+				line := fmt.Sprintf("%5d  %s  %-9s %-10s %s", e.Index, localTime(e.Time), e.Kind, e.Run, terminal.Name(string(detail)))
+				a.printf("%s\n", shorten(line, a.width()))
 			}
 			return nil
 		},
@@ -46,15 +49,6 @@ func localTime(text string) string {
 		return text
 	}
 	return t.Local().Format(time.DateTime)
-}
-
-// shorten cuts what would not fit on a line.
-func shorten(s string) string {
-	const most = 100
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
 }
 
 func (a *app) verifyCommand() *cobra.Command {

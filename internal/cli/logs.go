@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"proofbox"
-	"proofbox/internal/terminal"
 )
 
 func (a *app) logsCommand() *cobra.Command {
@@ -20,7 +19,8 @@ standard error on standard error. To a terminal, what could act on it is made
 visible. With --json, one JSON document a line.`,
 		Example: "  proofbox logs last\n  proofbox logs --follow 4f",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			w := a.logWriter()
+			w, done := a.logWriter()
+			defer done()
 			for out, err := range a.client.Logs(cmd.Context(), args[0], follow) {
 				if err != nil {
 					return err
@@ -37,18 +37,14 @@ visible. With --json, one JSON document a line.`,
 	return cmd
 }
 
-// logWriter says how a piece of output is written.
-func (a *app) logWriter() func(proofbox.Output) error {
+// logWriter says how a piece of output is written, and how the writing ends.
+func (a *app) logWriter() (write func(proofbox.Output) error, done func()) {
 	if a.json {
 		enc := json.NewEncoder(a.stdout)
-		return func(o proofbox.Output) error { return enc.Encode(o) }
+		return func(o proofbox.Output) error { return enc.Encode(o) }, func() {}
 	}
-	streams := map[string]io.Writer{"stdout": a.stdout, "stderr": a.stderr}
-	for name, w := range streams {
-		if isTerminal(w) {
-			streams[name] = terminal.NewLive(w)
-		}
-	}
+	s := &session{stderrT: a.stderr, back: func() error { return nil }}
+	streams := map[string]io.Writer{"stdout": s.filter(a.stdout), "stderr": s.filter(a.stderr)}
 	return func(o proofbox.Output) error {
 		w, ok := streams[o.Stream]
 		if !ok {
@@ -56,5 +52,5 @@ func (a *app) logWriter() func(proofbox.Output) error {
 		}
 		_, err := w.Write(o.Data)
 		return err
-	}
+	}, s.restore
 }

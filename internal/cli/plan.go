@@ -14,15 +14,22 @@ import (
 func (a *app) planCommand() *cobra.Command {
 	var f specFlags
 	cmd := &cobra.Command{
-		Use: "plan [flags] -- COMMAND [ARG…]", Short: "Say what run would do, and why, without doing it",
+		Use: "plan [flags] [-- COMMAND [ARG…]]", Short: "Say what run would do, and why, without doing it",
 		Long: `Say what run would do with the same flags, and why: the wall, every limit and
 how it is enforced, everything of the host that the box could see. Nothing is
 started and nothing is written. Exits with 126 where policy would refuse.`,
 		Example: "  proofbox plan --code generated -- python3 job.py",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, command, err := afterDash(cmd, args)
-			if err != nil {
-				return err
+			var command []string
+			if len(args) > 0 {
+				before, after, err := afterDash(cmd, args)
+				if err == nil && len(before) > 0 {
+					err = usage(cmd, fmt.Errorf("%q stands before --; the command stands after it", before[0]))
+				}
+				if err != nil {
+					return err
+				}
+				command = after
 			}
 			spec, err := f.spec(cmd)
 			if err != nil {
@@ -49,7 +56,9 @@ func (a *app) showPlan(p proofbox.Plan) {
 	if p.Terms.Accelerator != "" {
 		wall += " (" + p.Terms.Accelerator + ")"
 	}
-	a.field("command", strings.Join(quoteAll(p.Command), " "))
+	if len(p.Command) > 0 {
+		a.field("command", strings.Join(quoteAll(p.Command), " "))
+	}
 	a.field("wall", wall)
 	a.field("image", p.Image)
 	a.field("user", p.User)

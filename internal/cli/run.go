@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,9 +21,15 @@ destroyed and what it changed is kept aside for you to look at (proofbox diff),
 to apply (proofbox keep) or to throw away (proofbox discard).
 
 The exit status is the command's own; 124 where the time limit ended it, 125
-where proofbox itself failed, 126 where policy refused the run, 127 where the
-command is not in the image, 137 where another limit or a kill ended it. The
-last line on standard error names the run.`
+where proofbox itself failed or was used wrongly, 126 where policy refused the
+run, 127 where the command is not in the image, 130 where it was interrupted,
+137 where another limit or a kill ended it. The last line on standard error
+names the run.
+
+An interrupt (Ctrl-C) goes to the command; a second one, or three seconds, end
+the box. With --tty every key is the command's: proofbox stop, from another
+terminal, ends it in any case. With --json the only thing on standard output is
+the run's record: what the command writes goes to standard error.`
 
 const runExample = `  proofbox run -- go test ./...
   proofbox run --wall gvisor --memory 1GiB --time 5m -- ./agent --fix
@@ -77,30 +84,41 @@ func failed(err error) *exitError {
 }
 
 func (a *app) run(ctx context.Context, spec proofbox.Spec, args []string, f runFlags) error {
+	ids, err := openIDFile(f.idFile)
+	if err != nil {
+		return failed(err)
+	}
+	defer ids.close()
 	if f.detach {
-		return a.detach(ctx, spec, args, f)
+		return a.detach(ctx, spec, args, f.tty, ids)
 	}
 	s, err := a.session(f.tty)
 	if err != nil {
 		return failed(err)
 	}
 	defer s.restore()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	go s.forward(ctx, cancel)
 	progress := a.newProgress()
 	id := ""
 	command := s.command(spec, args)
+	if a.json {
+		command.Stdout = command.Stderr
+	}
 	command.Event = func(e proofbox.Event) {
+		var err error
 		if e.Started != "" {
 			id = e.Started
-			if err := writeID(f.idFile, id); err != nil {
-				progress.stop()
-				a.complain(err)
-				cancel()
-			}
+			err = ids.write(id)
 		}
 		progress.hear(e)
+		if e.Running {
+			err = errors.Join(err, s.begin())
+		}
+		if err != nil {
+			cancel(err)
+		}
 	}
 	run, err := a.client.Run(ctx, command)
 	progress.stop()
@@ -112,6 +130,9 @@ func (a *app) run(ctx context.Context, spec proofbox.Spec, args []string, f runF
 func (a *app) conclude(run proofbox.Run, id string, err error) error {
 	code := run.ExitCode
 	switch {
+	case errors.Is(err, errInterrupted):
+		a.errorf("proofbox: interrupted; the run was stopped\n")
+		code = exitInterrupted
 	case errors.Is(err, context.Canceled):
 		a.errorf("proofbox: stopped\n")
 		code = proofbox.ExitKilled
@@ -155,16 +176,19 @@ func (a *app) sayEnding(run proofbox.Run) {
 	}
 }
 
-func (a *app) detach(ctx context.Context, spec proofbox.Spec, args []string, f runFlags) error {
-	if f.tty {
+func (a *app) detach(ctx context.Context, spec proofbox.Spec, args []string, tty bool, ids *idFile) error {
+	if tty {
 		return failed(errors.New("--detach and --tty exclude each other: nobody would be at the terminal"))
 	}
 	run, err := a.client.Detach(ctx, spec, args)
 	if err != nil {
 		return failed(err)
 	}
-	if err := writeID(f.idFile, run.ID); err != nil {
+	if err := ids.write(run.ID); err != nil {
 		return failed(err)
+	}
+	if run.State == proofbox.Ended { // it was over before the command ran
+		return a.conclude(run, run.ID, nil)
 	}
 	if a.json {
 		if err := a.document(run); err != nil {
@@ -175,15 +199,8 @@ func (a *app) detach(ctx context.Context, spec proofbox.Spec, args []string, f r
 	return nil
 }
 
-func writeID(path, id string) error {
-	if path == "" {
-		return nil
-	}
-	if err := os.WriteFile(path, []byte(id+"\n"), 0o644); err != nil {
-		return fmt.Errorf("writing the run's ID: %w", err)
-	}
-	return nil
-}
+// exitInterrupted is the exit status of who was interrupted, as shells have it.
+const exitInterrupted = 128 + int(syscall.SIGINT)
 
 // graceTime is how long a command has to end after its first interrupt.
 const graceTime = 3 * time.Second

@@ -117,7 +117,11 @@ func within(ts *testscript.TestScript, value any, step string) any {
 			return inner
 		}
 	case []any:
-		if i, err := strconv.Atoi(step); err == nil && i < len(v) {
+		i, err := strconv.Atoi(step)
+		if i < 0 {
+			i += len(v) // from the end
+		}
+		if err == nil && i >= 0 && i < len(v) {
 			return v[i]
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,15 +27,20 @@ type session struct {
 	signals        chan syscall.Signal
 	sizes          chan proofbox.TerminalSize
 
-	tty     *os.File
+	tty     *os.File    // nil without a terminal of its own
+	begun   atomic.Bool // the command runs
 	once    sync.Once
 	closers []io.Closer // filters that may hold bytes back
 	back    func() error
 	stderrT io.Writer
 }
 
+// errInterrupted is why the context of a command ends when the caller has
+// interrupted it.
+var errInterrupted = errors.New("interrupted")
+
 // session takes up the caller's streams. With tty, the caller must be at a
-// terminal, which is put into raw mode until restore.
+// terminal, which is in raw mode from begin until restore.
 func (a *app) session(tty bool) (*session, error) {
 	s := &session{
 		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, stderrT: a.stderr,
@@ -42,7 +48,7 @@ func (a *app) session(tty bool) (*session, error) {
 		back: func() error { return nil },
 	}
 	if tty {
-		return s, s.raw(a)
+		return s, s.atTerminal(a)
 	}
 	// A command without a terminal of its own does not read from the caller's:
 	// it would be stopped in the background, and nothing says that it waits.
@@ -63,22 +69,32 @@ func (s *session) filter(w io.Writer) io.Writer {
 	return live
 }
 
-func (s *session) raw(a *app) error {
+func (s *session) atTerminal(a *app) error {
 	f, ok := terminalOf(a.stdin)
 	if !ok {
 		return errors.New("--tty needs a terminal to type at; leave it out")
 	}
-	state, err := term.MakeRaw(int(f.Fd()))
+	size, err := sizeOf(f)
+	if err != nil {
+		return err
+	}
+	s.tty, s.size = f, &size
+	return nil
+}
+
+// begin is called when the command runs. Until then the terminal's keys are the
+// caller's own, and an interrupt stops the run; from then on they are the
+// command's.
+func (s *session) begin() error {
+	s.begun.Store(true)
+	if s.tty == nil {
+		return nil
+	}
+	state, err := term.MakeRaw(int(s.tty.Fd()))
 	if err != nil {
 		return fmt.Errorf("preparing the terminal: %w", err)
 	}
-	s.tty = f
-	s.back = func() error { return term.Restore(int(f.Fd()), state) }
-	size, err := sizeOf(f)
-	if err != nil {
-		return errors.Join(err, s.back())
-	}
-	s.size = &size
+	s.back = func() error { return term.Restore(int(s.tty.Fd()), state) }
 	return nil
 }
 
@@ -104,9 +120,9 @@ func (s *session) restore() {
 }
 
 // forward hands the caller's signals to the command until the context ends. The
-// first interrupt is the command's to deal with; the second, or the passing of
-// the grace time, stops the run.
-func (s *session) forward(ctx context.Context, stop func()) {
+// first interrupt is the command's to deal with, where it runs already; the
+// second, or the passing of the grace time, stops the run.
+func (s *session) forward(ctx context.Context, stop context.CancelCauseFunc) {
 	incoming := make(chan os.Signal, 8)
 	signal.Notify(incoming, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(incoming)
@@ -116,15 +132,15 @@ func (s *session) forward(ctx context.Context, stop func()) {
 		case <-ctx.Done():
 			return
 		case <-grace:
-			stop()
+			stop(errInterrupted)
 			return
 		case sig := <-incoming:
 			if sig == syscall.SIGWINCH {
 				s.resize()
 				continue
 			}
-			if grace != nil && sig == syscall.SIGINT {
-				stop()
+			if sig == syscall.SIGINT && (grace != nil || !s.begun.Load()) {
+				stop(errInterrupted)
 				return
 			}
 			if sig == syscall.SIGINT {

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"proofbox"
-	"proofbox/internal/terminal"
 )
 
 func (a *app) showCommand() *cobra.Command {
@@ -17,7 +16,7 @@ func (a *app) showCommand() *cobra.Command {
 		Long: `Say everything about a run: which wall and why, which protections were read
 back, what ended it, what it changed, and what of it is left on the host.
 
-RUN is an ID, the beginning of one, or last.`,
+RUN is an ID, the beginning of one, a name, or last.`,
 		Example: "  proofbox show last\n  proofbox show last --json", Args: oneRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			run, err := a.client.Show(cmd.Context(), args[0])
@@ -45,7 +44,9 @@ func (a *app) showRun(r proofbox.Run) {
 		}
 	}
 	a.field("created", r.Created.Local().Format(time.DateTime))
-	a.field("used", usageText(r.Usage))
+	if r.State == proofbox.Ended {
+		a.field("used", usageText(r.Usage))
+	}
 	a.showPlan(r.Plan)
 	a.showControls(r.Controls)
 	a.printf("\nchanges    %d added, %d modified, %d deleted%s\n", r.Changes.Added, r.Changes.Modified, r.Changes.Deleted, decided(r))
@@ -104,31 +105,4 @@ func (a *app) showTeardown(t *proofbox.Teardown) {
 		}
 		a.printf("  %-5s %-14s %s (%s)\n", mark, o.Kind, o.Name, o.Found)
 	}
-}
-
-func (a *app) runsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "runs", Short: "List the runs, the newest first", Args: usageArgs(cobra.NoArgs),
-		Example: "  proofbox runs",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			runs, err := a.client.Runs(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.document(runs)
-			}
-			for _, r := range runs {
-				ended := r.Ended
-				if ended == "" {
-					ended = string(r.State)
-				}
-				a.printf("%-10s %s  %-9s  %-26s %3d changes%-12s %s\n", r.ID, r.Created.Local().Format(time.DateTime), r.Wall, ended,
-					r.Changes.Added+r.Changes.Modified+r.Changes.Deleted, decided(r), terminal.Name(shorten(strings.Join(quoteAll(r.Command), " "))))
-			}
-			return nil
-		},
-	}
-	a.jsonFlag(cmd)
-	return cmd
 }

@@ -22,8 +22,8 @@ type specFlags struct {
 
 func (s *specFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&s.file, "file", "f", "", "read the box from a box `FILE`; other flags override it")
-	f.StringVar(&s.name, "name", "", "give the run a `NAME`")
+	f.StringVarP(&s.file, "file", "f", "", "read the box from a box `FILE`; other flags override it, and lists are added to it")
+	f.StringVar(&s.name, "name", "", "give the run a `NAME`, by which other commands know it")
 	f.StringVar(&s.wall, "wall", "", "`WALL` to use: auto, container, gvisor or microvm (default auto)")
 	f.StringVar(&s.code, "code", "", "how far the `CODE` is trusted: reviewed, agent or generated (default agent)")
 	f.StringVar(&s.workspace, "workspace", "", "`DIR` to work on a copy of, or none (default the current folder)")
@@ -34,7 +34,7 @@ func (s *specFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&s.data, "data", nil, "give the box declared data, `PATH=CLASS`")
 	f.StringArrayVar(&s.allow, "allow", nil, "allow connections to `HOST[:PORT]`")
 	f.StringVar(&s.budget, "budget", "", "cap what the run may cost, in `USD`")
-	f.StringVar(&s.memory, "memory", "", "memory limit, `SIZE` (default "+proofbox.DefaultLimits.Memory.String()+")")
+	f.StringVar(&s.memory, "memory", "", "memory limit, `SIZE` such as 512MiB (default "+proofbox.DefaultLimits.Memory.String()+")")
 	f.StringVar(&s.cpus, "cpus", "", "processors, a `NUMBER` (default 1)")
 	f.StringVar(&s.pids, "pids", "", "tasks, a `NUMBER` (default 256)")
 	f.StringVar(&s.disk, "disk", "", "what may be written, `SIZE` (default "+proofbox.DefaultLimits.Disk.String()+")")

@@ -27,7 +27,7 @@ func (a *app) superviseCommand() *cobra.Command {
 				once.Do(func() { _ = json.NewEncoder(a.stdout).Encode(l) }) // whoever asked may have gone
 			}
 			id := ""
-			_, err := a.client.Run(cmd.Context(), client.Command{
+			run, err := a.client.Run(cmd.Context(), client.Command{
 				Spec: req.Spec, Args: req.Command,
 				Event: func(e proofbox.Event) {
 					if e.Started != "" {
@@ -43,15 +43,21 @@ func (a *app) superviseCommand() *cobra.Command {
 			})
 			if err != nil {
 				answer(proofbox.Launched{Problem: problemOf(err)})
+				return err
 			}
-			return err
+			answer(proofbox.Launched{Run: &run}) // where its command never ran
+			return nil
 		},
 	}
 }
 
+// problemOf gives an error the form of the API.
 func problemOf(err error) *proofbox.Problem {
 	if p, ok := errors.AsType[*proofbox.Problem](err); ok {
 		return p
+	}
+	if refusal, ok := errors.AsType[*proofbox.Refusal](err); ok {
+		return &proofbox.Problem{Code: proofbox.CodeRefused, Message: err.Error(), Refusal: refusal}
 	}
 	return &proofbox.Problem{Code: proofbox.CodeFailed, Message: err.Error()}
 }

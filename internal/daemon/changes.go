@@ -27,7 +27,7 @@ func (d *Daemon) undecided(name string) (*proofbox.Run, *workspace.Changes, erro
 	}
 	switch {
 	case run.State != proofbox.Ended:
-		return nil, nil, &StateError{Run: id, Why: "it is still running; its changes are computed when it has ended"}
+		return nil, nil, &StateError{Run: id, Why: "it is still running; its changes are computed when it has ended: `proofbox stop " + id + "` ends it"}
 	case run.Decision == proofbox.Discarded, run.Decision == proofbox.PartDiscarded:
 		return nil, nil, &StateError{Run: id, Why: "its changes were discarded"}
 	case run.Plan.Workspace == nil:
@@ -50,7 +50,7 @@ func (d *Daemon) Diff(_ context.Context, name string, r proofbox.DiffRequest) (p
 	if err != nil {
 		return proofbox.Diff{}, err
 	}
-	diff := proofbox.Diff{Run: run.ID, Changes: selected}
+	diff := proofbox.Diff{Run: run.ID, Original: run.Plan.Workspace.Original, Changes: selected}
 	if diff.Shown, err = workspace.Shown(selected); err != nil || r.Stat {
 		return diff, err
 	}

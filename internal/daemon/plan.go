@@ -59,7 +59,11 @@ func (d *Daemon) prepare(ctx context.Context, spec proofbox.Spec, command []stri
 	if err != nil {
 		return nil, err
 	}
-	spec.Limits = terms.Limits
+	spec.Limits, spec.Risk = terms.Limits, policy.Risk(spec)
+	warnings, err := d.guard(&spec)
+	if err != nil {
+		return nil, err
+	}
 	p := &prepared{runtime: d.runtimes[terms.Wall]}
 	if p.image, err = image.Resolve(ctx, spec.Image, filepath.Join(d.store.home, "cache")); err != nil {
 		return nil, err
@@ -72,7 +76,7 @@ func (d *Daemon) prepare(ctx context.Context, spec proofbox.Spec, command []stri
 		return nil, err
 	}
 	p.plan = proofbox.Plan{
-		Warnings: p.image.Warnings,
+		Warnings: slices.Concat(warnings, p.image.Warnings),
 		Spec:     spec, Terms: terms, Image: p.image.Name, Command: command, User: user,
 		Mounts: mounts(p, spec),
 	}
@@ -80,6 +84,27 @@ func (d *Daemon) prepare(ctx context.Context, spec proofbox.Spec, command []stri
 		p.plan.Workspace = &proofbox.Freezing{Original: spec.Workspace.Original}
 	}
 	return p, nil
+}
+
+// guard checks the workspace, and hides from the box the places in it where
+// credentials are known to live.
+func (d *Daemon) guard(spec *proofbox.Spec) (warnings []string, err error) {
+	if spec.Workspace.Original == noWorkspace {
+		return nil, nil
+	}
+	if err := d.freezeOptions(*spec, "").Check(); err != nil {
+		return nil, err
+	}
+	secrets, err := image.SecretsBelow(spec.Workspace.Original)
+	if err != nil || len(secrets) == 0 {
+		return nil, err
+	}
+	hide := slices.Clone(spec.Workspace.Hide)
+	for _, s := range secrets {
+		hide = append(hide, workspace.Literal(s))
+	}
+	spec.Workspace.Hide = hide
+	return []string{fmt.Sprintf("hidden from the box, because credentials are known to live there: %s", strings.Join(secrets, ", "))}, nil
 }
 
 // decide asks policy, with what this host can do.
@@ -108,6 +133,9 @@ func (d *Daemon) wallState(ctx context.Context, wall proofbox.Wall) policy.WallS
 func complete(spec proofbox.Spec) (proofbox.Spec, error) {
 	if spec.Image == "" {
 		spec.Image = "host"
+	}
+	if err := checkName(spec.Name); err != nil {
+		return spec, err
 	}
 	if spec.Workspace.Original == noWorkspace {
 		return spec, nil

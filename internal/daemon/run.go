@@ -132,7 +132,7 @@ func (s *session) supervise(ctx context.Context, req proofbox.RunRequest, io api
 	after := context.WithoutCancel(ctx)
 	if err != nil {
 		s.run.Ended = "proofbox could not start the box"
-		if errors.Is(context.Cause(ctx), errStopped) {
+		if ctx.Err() != nil {
 			s.run.Ended, s.run.ExitCode, err = "stopped", proofbox.ExitKilled, nil
 		}
 	}
@@ -192,7 +192,6 @@ func (s *session) execute(ctx context.Context, req proofbox.RunRequest, io api.S
 	if err := errors.Join(s.daemon.store.save(s.run), s.daemon.note(ctx, "start", s.run.ID, s.run.Command)); err != nil {
 		s.warn(err)
 	}
-	io.Event(proofbox.Event{Running: true})
 	command := door.Command{
 		Args: req.Command, Env: s.prepared.environment(s.run.ID), Dir: box.Workdir,
 		TTY: req.TTY, Stdin: io.Stdin != nil,
@@ -204,7 +203,10 @@ func (s *session) execute(ctx context.Context, req proofbox.RunRequest, io api.S
 		Stdin:  io.Stdin,
 		Stdout: s.output.tee("stdout", io.Stdout),
 		Stderr: s.output.tee("stderr", io.Stderr),
-	}, func(p *door.Process) { io.Drive(p) })
+	}, func(p *door.Process) {
+		io.Event(proofbox.Event{Running: true})
+		io.Drive(p)
+	})
 	s.run.Ended, s.run.ExitCode, s.run.Usage = outcome.Ended, outcome.ExitCode, outcome.Usage
 	s.run.Warnings = append(s.run.Warnings, outcome.Warnings...)
 }

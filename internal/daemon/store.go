@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"proofbox"
 )
@@ -210,11 +211,28 @@ func (s store) all() ([]proofbox.Run, error) {
 	return runs, nil
 }
 
-// resolve finds the run that a person means: an ID, the beginning of one, or
-// "last".
+// last is how a person means the newest run.
+const last = "last"
+
+// maxName bounds a run's name, in bytes.
+const maxName = 64
+
+// checkName refuses a run's name that could be taken for something else.
+func checkName(name string) error {
+	strange := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r)
+	}
+	if len(name) > maxName || strings.ContainsFunc(name, strange) || name == last {
+		return fmt.Errorf("the run cannot be named %q: a name has at most %d letters, digits, dots, dashes and underscores, and is not %q", name, maxName, last)
+	}
+	return nil
+}
+
+// resolve finds the run that a person means: an ID, the beginning of one,
+// "last", or a name, which is that of the newest run that has it.
 func (s store) resolve(name string) (string, error) {
-	if name == "last" {
-		return s.last()
+	if name == last {
+		return s.newest(func(*proofbox.Run) bool { return true }, name)
 	}
 	ids, err := s.ids()
 	if err != nil {
@@ -233,21 +251,24 @@ func (s store) resolve(name string) (string, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return "", &UnknownRunError{Name: name}
+		return s.newest(func(r *proofbox.Run) bool { return name != "" && r.Name == name }, name)
 	default:
 		return "", &UnknownRunError{Name: name, Several: found}
 	}
 }
 
-func (s store) last() (string, error) {
+// newest finds the newest of the runs that a person means by a name.
+func (s store) newest(means func(*proofbox.Run) bool, name string) (string, error) {
 	runs, err := s.all()
 	if err != nil {
 		return "", err
 	}
-	if len(runs) == 0 {
-		return "", &UnknownRunError{Name: "last"}
+	for i := range runs {
+		if means(&runs[i]) {
+			return runs[i].ID, nil
+		}
 	}
-	return runs[0].ID, nil
+	return "", &UnknownRunError{Name: name}
 }
 
 // UnknownRunError says that a name does not mean one run.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -114,7 +115,7 @@ type Process struct {
 }
 
 // Start starts a command. That it could not be started is not an error: it is
-// in what Wait gives.
+// in what Wait gives, see [Process.Runs].
 func (d *Door) Start(ctx context.Context, c Command, stdio Stdio) (*Process, error) {
 	control, err := d.begin(Request{Op: OpStart, Command: &c})
 	if err != nil {
@@ -133,6 +134,9 @@ func (d *Door) Start(ctx context.Context, c Command, stdio Stdio) (*Process, err
 	}
 	return p, nil
 }
+
+// Runs says whether the command was started.
+func (p *Process) Runs() bool { return p.early == nil }
 
 func (p *Process) connect(d *Door, number int64, c Command, stdio Stdio) error {
 	if err := p.carry(d, OpStdout, number, stdio.Stdout); err != nil {
@@ -212,6 +216,9 @@ func (p *Process) Resize(s proofbox.TerminalSize) error {
 // ReadFile reads a file of the box, as the box's user sees it. An error can be
 // compared with [fs.ErrNotExist] and its like.
 func (d *Door) ReadFile(ctx context.Context, path string) (io.ReadCloser, error) {
+	if err := absolute("open", path); err != nil {
+		return nil, err
+	}
 	s, err := d.begin(Request{Op: OpRead, Path: path})
 	if err != nil {
 		return nil, err
@@ -228,6 +235,9 @@ func (d *Door) ReadFile(ctx context.Context, path string) (io.ReadCloser, error)
 
 // WriteFile writes a file of the box, whole or not at all.
 func (d *Door) WriteFile(ctx context.Context, path string, mode fs.FileMode, r io.Reader) error {
+	if err := absolute("write", path); err != nil {
+		return err
+	}
 	s, err := d.begin(Request{Op: OpWrite, Path: path, Mode: mode.Perm()})
 	if err != nil {
 		return err
@@ -247,6 +257,15 @@ func (d *Door) WriteFile(ctx context.Context, path string, mode fs.FileMode, r i
 		return err
 	}
 	return f.err("write", path)
+}
+
+// absolute refuses a path that means nothing in a box: a box has no current
+// folder.
+func absolute(op, path string) error {
+	if !strings.HasPrefix(path, "/") {
+		return fmt.Errorf("%s %q in the box: the path must be absolute, below /workspace, say", op, path)
+	}
+	return nil
 }
 
 func (f File) err(op, path string) error {

@@ -57,6 +57,9 @@ func expose(p string) (Bind, error) {
 		return Bind{}, fmt.Errorf("exposing %q: %w", p, err)
 	}
 	real, err := filepath.EvalSymlinks(full)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Bind{}, fmt.Errorf("exposing %q: it does not exist", p)
+	}
 	if err != nil {
 		return Bind{}, fmt.Errorf("exposing %q: %w", p, err)
 	}
@@ -96,6 +99,22 @@ func forbidden(place string) string {
 		}
 	}
 	return ""
+}
+
+// SecretsBelow lists the places below a folder where credentials are known to
+// live, those that exist, relative to the folder. A folder that lies in such a
+// place is an error.
+func SecretsBelow(folder string) ([]string, error) {
+	var found []string
+	for _, secret := range secrets() {
+		switch {
+		case within(folder, secret):
+			return nil, fmt.Errorf("the folder %q cannot be a workspace: credentials are known to live in %q", folder, secret)
+		case within(secret, folder) && exists(secret):
+			found = append(found, strings.TrimPrefix(secret[len(folder):], "/"))
+		}
+	}
+	return found, nil
 }
 
 // within says whether a path is a folder or lies below it.

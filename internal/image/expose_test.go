@@ -36,7 +36,7 @@ func TestExpose(t *testing.T) {
 		".ssh":                    "credentials are known to live",
 		"innocent":                "credentials are known to live",
 		"plain/socket":            "neither a folder nor a file",
-		"nowhere":                 "no such file",
+		"nowhere":                 "does not exist",
 		"/":                       "whole host",
 		"/etc":                    "/etc/",
 		"/etc/ssh":                "credentials are known to live",
@@ -50,7 +50,7 @@ func TestExpose(t *testing.T) {
 		if !filepath.IsAbs(path) {
 			full = filepath.Join(home, path)
 		}
-		if _, err := os.Lstat(full); os.IsNotExist(err) && why != "no such file" {
+		if _, err := os.Lstat(full); os.IsNotExist(err) && why != "does not exist" {
 			continue // this host does not have it
 		}
 		binds, err := Expose([]string{full})

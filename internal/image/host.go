@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -119,6 +120,9 @@ func folder(dir string) (*Image, error) {
 	root, err := filepath.Abs(dir)
 	if err == nil {
 		root, err = filepath.EvalSymlinks(root)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the image's folder %q does not exist", dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the image's folder %q: %w", dir, err)

@@ -65,6 +65,9 @@ func splitTag(ref string) (path, tag string) {
 func choose(path, tag string) (v1.Image, v1.Hash, error) {
 	var none v1.Hash
 	index, err := layout.ImageIndexFromPath(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, none, fmt.Errorf("%q is no OCI layout: it has no index.json; `skopeo copy` makes one from any image", path)
+	}
 	if err != nil {
 		return nil, none, fmt.Errorf("reading the OCI layout %q: %w", path, err)
 	}

@@ -40,9 +40,7 @@ type decision struct {
 
 // Decide gives the terms of a box, or a [*proofbox.Refusal].
 func Decide(spec proofbox.Spec, host Host) (proofbox.Terms, error) {
-	if spec.Risk.Code == "" {
-		spec.Risk.Code = proofbox.Agent
-	}
+	spec.Risk = Risk(spec)
 	d := &decision{spec: spec, host: host}
 	for _, step := range []func() *proofbox.Refusal{
 		d.contents, d.openings, d.wall, d.limits, d.enforcement,
@@ -52,6 +50,35 @@ func Decide(spec proofbox.Spec, host Host) (proofbox.Terms, error) {
 		}
 	}
 	return d.terms, nil
+}
+
+// Risk gives the risk of a spec with what it leaves open filled in: code is an
+// agent's, and data as sensitive as the contents. Contents that nobody declared
+// are real.
+func Risk(spec proofbox.Spec) proofbox.Risk {
+	r := spec.Risk
+	if r.Code == "" {
+		r.Code = proofbox.Agent
+	}
+	if r.Data == "" {
+		r.Data = sensitivity(spec.Contents)
+	}
+	return r
+}
+
+// sensitivity is the highest class of contents.
+func sensitivity(contents []proofbox.Content) proofbox.Class {
+	highest := proofbox.None
+	for _, c := range contents {
+		class := c.Class
+		if class == "" {
+			class = proofbox.Real
+		}
+		if rank(class) > rank(highest) {
+			highest = class
+		}
+	}
+	return highest
 }
 
 func (d *decision) because(rule, decided, reason string, args ...any) {
@@ -64,22 +91,9 @@ func refuse(rule, repair, reason string, args ...any) *proofbox.Refusal {
 	return &proofbox.Refusal{Rule: rule, Reason: fmt.Sprintf(reason, args...), Repair: repair}
 }
 
-// contents settles the data class. Data that nobody declared is real.
+// contents settles the data class.
 func (d *decision) contents() *proofbox.Refusal {
-	highest := proofbox.None
-	for _, c := range d.spec.Contents {
-		class := c.Class
-		if class == "" {
-			class = proofbox.Real
-		}
-		if rank(class) > rank(highest) {
-			highest = class
-		}
-	}
-	declared := d.spec.Risk.Data
-	if declared == "" {
-		declared = highest
-	}
+	declared, highest := d.spec.Risk.Data, sensitivity(d.spec.Contents)
 	if rank(declared) < rank(highest) {
 		return refuse("data-not-below-contents", fmt.Sprintf("declare risk.data %s, or take the data out", highest),
 			"risk.data is %s, but the contents hold %s data", declared, highest)
@@ -100,7 +114,7 @@ func rank(c proofbox.Class) int { return slices.Index(proofbox.Classes, c) }
 
 // openings refuses whatever this version could only pretend to give.
 func (d *decision) openings() *proofbox.Refusal {
-	const repair = "take it out of the spec; the box has no network and loses nothing by it"
+	const repair = "take it out of the spec: the box has no network. What the job would download can be put into the workspace, or shown with expose"
 	s := d.spec
 	switch {
 	case len(s.Egress.Allow) > 0:

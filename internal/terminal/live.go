@@ -9,8 +9,9 @@ import (
 // and what moves within a line (carriage return, backspace). Everything else
 // that a terminal would act on is made visible.
 type Live struct {
-	to   io.Writer
-	held string // what may go on: an escape sequence or a character that is cut off
+	to     io.Writer
+	held   string // what may go on: an escape sequence or a character that is cut off
+	colour bool   // a colour was let through and not taken back yet
 }
 
 // NewLive gives such a filter.
@@ -36,10 +37,18 @@ func (l *Live) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close writes what was held back. It does not close what is written to.
+// reset is the sequence that takes every colour back.
+const reset = "\x1b[0m"
+
+// Close writes what was held back, and takes back a colour that was left on. It
+// does not close what is written to.
 func (l *Live) Close() error {
-	_, err := io.WriteString(l.to, Escape(l.held))
-	l.held = ""
+	text := Escape(l.held)
+	if l.colour {
+		text += reset
+	}
+	_, err := io.WriteString(l.to, text)
+	l.held, l.colour = "", false
 	return err
 }
 
@@ -51,7 +60,7 @@ func (l *Live) next(out *strings.Builder, text string) (n int, whole bool) {
 		out.WriteByte(c)
 		return 1, true
 	case c == 0x1b:
-		return colour(out, text)
+		return l.sequence(out, text)
 	case c < 0x80:
 		out.WriteString(Escape(text[:1]))
 		return 1, true
@@ -81,8 +90,8 @@ func complete(text string) bool {
 	return true // not the beginning of one
 }
 
-// colour lets an SGR sequence through: ESC [ digits and semicolons m.
-func colour(out *strings.Builder, text string) (n int, whole bool) {
+// sequence lets an SGR sequence through: ESC [ digits and semicolons m.
+func (l *Live) sequence(out *strings.Builder, text string) (n int, whole bool) {
 	for i := 1; i < len(text); i++ {
 		c := text[i]
 		switch {
@@ -90,6 +99,7 @@ func colour(out *strings.Builder, text string) (n int, whole bool) {
 		case i > 1 && (c >= '0' && c <= '9' || c == ';') && i < maxSequence:
 		case i > 1 && c == 'm':
 			out.WriteString(text[:i+1])
+			l.colour = text[:i+1] != reset && text[:i+1] != "\x1b[m"
 			return i + 1, true
 		default:
 			out.WriteString(Escape(text[:1]))

@@ -46,6 +46,8 @@ func TestLive(t *testing.T) {
 		"\xc2\x9b31m":                            `\u009b31m`,
 		"\x9b31m":                                `\x9b31m`,
 		"grün":                                   "grün",
+		"\x1b[31mred":                            "\x1b[31mred\x1b[0m",
+		"\x1b[31mred\x1b[m":                      "\x1b[31mred\x1b[m",
 		"\x1b[" + strings.Repeat("1", 100) + "m": `\x1b[` + strings.Repeat("1", 100) + "m",
 	} {
 		for split := range len(in) + 1 {

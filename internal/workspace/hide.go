@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -14,11 +15,11 @@ type hider struct{ matcher gitignore.Matcher }
 // newHider reads patterns in .gitignore syntax. One that could be read as
 // nothing is an error: what it should hide would be seen.
 func newHider(patterns []string) (*hider, error) {
+	if len(patterns) > 0 && strings.HasPrefix(patterns[0], "!") {
+		return nil, fmt.Errorf("the pattern %q of what to hide: nothing is hidden before it that it could show again", patterns[0])
+	}
 	var parsed []gitignore.Pattern
 	for _, p := range patterns {
-		if strings.TrimSpace(p) == "" || strings.HasPrefix(p, "#") {
-			continue
-		}
 		if err := checkPattern(p); err != nil {
 			return nil, fmt.Errorf("the pattern %q of what to hide: %w", p, err)
 		}
@@ -31,6 +32,12 @@ func newHider(patterns []string) (*hider, error) {
 }
 
 func checkPattern(p string) error {
+	switch {
+	case strings.Trim(p, "/ \t") == "":
+		return errors.New("it matches nothing")
+	case strings.HasPrefix(p, "#"):
+		return errors.New("it is a comment and matches nothing; a name that begins with # is written \\#")
+	}
 	for part := range strings.SplitSeq(strings.TrimPrefix(p, "!"), "/") {
 		if _, err := filepath.Match(part, ""); err != nil {
 			return fmt.Errorf("%w: [ without ], or a backslash at the end", err)
@@ -43,6 +50,20 @@ func checkPattern(p string) error {
 		}
 	}
 	return nil
+}
+
+// Literal gives the pattern that hides the one path, relative to the
+// workspace, and what is below it.
+func Literal(path string) string {
+	var p strings.Builder
+	p.WriteByte('/')
+	for _, c := range []byte(path) {
+		if strings.IndexByte(`\*?[]!# `, c) >= 0 {
+			p.WriteByte('\\')
+		}
+		p.WriteByte(c)
+	}
+	return p.String()
 }
 
 func (h *hider) hides(path string, folder bool) bool {

@@ -37,7 +37,7 @@ func (e *ConflictError) Error() string {
 	if more := len(e.Conflicts) - maxConflicts; more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
 	}
-	return "nothing was kept: " + text
+	return "nothing was kept: " + text + "; name the paths to keep without these, or take the others by hand from `proofbox diff RUN PATH --raw`"
 }
 
 // Conflict marks the error for the API.

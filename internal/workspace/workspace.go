@@ -78,7 +78,7 @@ func Survey(ctx context.Context, o Options) (proofbox.Freezing, error) {
 }
 
 func survey(ctx context.Context, o Options) (*manifest, *hider, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, nil, err
 	}
 	hide, err := newHider(o.Hide)
@@ -89,8 +89,12 @@ func survey(ctx context.Context, o Options) (*manifest, *hider, error) {
 	return m, hide, err
 }
 
-// check refuses folders that cannot be a workspace.
-func (o Options) check() error {
+// Check refuses folders that cannot be a workspace, and patterns that cannot be
+// what anybody means.
+func (o Options) Check() error {
+	if _, err := newHider(o.Hide); err != nil {
+		return err
+	}
 	info, err := os.Stat(o.Original)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

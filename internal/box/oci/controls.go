@@ -93,7 +93,7 @@ func (r *Runtime) owners(s box.Started) []jail.IDRange {
 // owner checks the four user IDs of a process: real, effective, saved, file
 // system.
 func (st status) owner(may []jail.IDRange) proofbox.Control {
-	c := proofbox.Control{Name: "user", Found: "host user " + st["Uid"], OK: st["Uid"] != ""}
+	c := proofbox.Control{Name: "user", Found: "host user " + distinct(st["Uid"]), OK: st["Uid"] != ""}
 	for _, r := range may {
 		c.Want = strings.TrimPrefix(fmt.Sprintf("%s, host user %d to %d", c.Want, r.Outside, r.Outside+r.Size-1), ", ")
 	}
@@ -104,6 +104,11 @@ func (st status) owner(may []jail.IDRange) proofbox.Control {
 		})
 	}
 	return c
+}
+
+// distinct leaves out what is said twice.
+func distinct(fields string) string {
+	return strings.Join(slices.Compact(strings.Fields(fields)), " ")
 }
 
 // namespaceControls compares a process's namespaces with this process's, and
