@@ -64,7 +64,8 @@ var layers = map[string]layer{
 	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},
 	"internal/box/seccomp": {theirs: []string{oci, sys}, why: "the profile is data"},
 	"internal/box/boxtest": {ours: []string{".", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/image"}, theirs: []string{sys}, why: "the conformance suite runs any runtime"},
-	"internal/box/oci":     {ours: []string{".", "internal/box", "internal/box/jail", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
+	"internal/box/posture": {ours: []string{".", "internal/box/jail"}, why: "what the host's /proc says of a process, whatever wall it is behind"},
+	"internal/box/oci":     {ours: []string{".", "internal/box", "internal/box/jail", "internal/box/posture", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
 	"internal/box/microvm": {ours: []string{".", "internal/box", "internal/box/jail"}, theirs: []string{sys}, tests: []string{"internal/box/boxtest"}, why: "as internal/box/oci"},
 
 	// the surface

@@ -24,6 +24,10 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == jail.AwaitMapping {
 		exitOn(awaitMapping())
 	}
+	if len(os.Args) == 3 && os.Args[1] == jail.Confine {
+		fmt.Fprintln(os.Stderr, "proofbox-jail:", become(os.Args[2])) // there is no control socket any more
+		os.Exit(1)
+	}
 	exitOn(build())
 	exitOn(supervise())
 }

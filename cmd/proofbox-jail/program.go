@@ -28,12 +28,17 @@ func startProgram(p jail.Program) error {
 	if err := confine(p.CPUs); err != nil {
 		return err
 	}
-	program, err = syscall.ForkExec(p.Path, p.Args, &syscall.ProcAttr{
+	attr := &syscall.ProcAttr{
 		Dir:   "/",
 		Env:   p.Env,
 		Files: []uintptr{null.Fd(), 1, 2},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
+	}
+	if p.Confine != nil {
+		program, err = startConfined(p, attr)
+	} else {
+		program, err = syscall.ForkExec(p.Path, p.Args, attr)
+	}
 	if err != nil {
 		return fmt.Errorf("starting %q: %w", p.Path, err)
 	}

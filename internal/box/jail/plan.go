@@ -31,6 +31,25 @@ type Program struct {
 	// CPUs is how many processors the program may run on; 0 for all that the
 	// jail itself may.
 	CPUs int `json:"cpus,omitempty"`
+	// Confine, where it is set, takes from the program what the jail itself
+	// still has. A runtime that makes namespaces needs that; one that does not
+	// must not have it.
+	Confine *Confinement `json:"confine,omitempty"`
+}
+
+// Confinement starts a program as an ordinary user, in a user and a mount
+// namespace of its own below the jail's, so that it has no power over the
+// jail's mounts and processes, without capabilities, not even as a bound to what
+// it could gain, and under a filter of system calls.
+type Confinement struct {
+	// Nested maps the IDs of the new user namespace to the jail's.
+	Nested []IDRange `json:"nested"`
+	// User is the user and group ID, in the new namespace, of the program.
+	User int `json:"user"`
+	// Filter is a seccomp filter: an array of struct sock_filter, in the
+	// machine's byte order; see seccomp(2). It must allow execve(2) and what a
+	// program of Go does around it.
+	Filter []byte `json:"filter"`
 }
 
 // Step makes one thing in the jail's root. Exactly one field is set.
@@ -153,3 +172,7 @@ const (
 // [Mapped] and start itself anew, which gives it the capabilities that a
 // process without a mapped ID loses.
 const AwaitMapping = "--await-mapping"
+
+// Confine is the argument that tells cmd/proofbox-jail to become a [Program],
+// which follows as JSON, in its [Confinement].
+const Confine = "--confine"
