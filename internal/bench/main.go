@@ -1,5 +1,6 @@
 // Command bench measures what a user of proofbox waits for, as ratios to named
-// rivals in one run, and prints a table. `make bench` runs it, as root.
+// rivals in one run, and prints a table. `make bench` runs it, as root. With
+// arguments, it takes only the measurements of those names.
 package main
 
 import (
@@ -33,13 +34,13 @@ type bench struct {
 }
 
 func main() {
-	if err := run(context.Background()); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context, only []string) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("comparing with bare runtimes needs root: sudo make bench")
 	}
@@ -54,8 +55,14 @@ func run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, tidy(dir)) }()
 	b := &bench{bin: bin, dir: dir, client: &client.Client{Home: filepath.Join(dir, "state")}}
 	defer func() { err = errors.Join(err, b.client.Close()) }()
-	for _, measure := range []func(context.Context) error{b.starts, b.tree, b.leaks} {
-		if err := measure(ctx); err != nil {
+	for _, m := range []struct {
+		name string
+		take func(context.Context) error
+	}{{"starts", b.starts}, {"tree", b.tree}, {"leaks", b.leaks}} {
+		if len(only) > 0 && !slices.Contains(only, m.name) {
+			continue
+		}
+		if err := m.take(ctx); err != nil {
 			return err
 		}
 	}
