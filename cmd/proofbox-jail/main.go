@@ -56,15 +56,30 @@ func awaitMapping() error {
 // await waits for an order of the parent, which must be the given one. A parent
 // that has ended gives none.
 func await(order string) error {
-	buf := make([]byte, 64)
-	n, err := unix.Read(jail.ControlFD, buf)
+	got, _, err := hear()
 	if err != nil {
 		return fmt.Errorf("waiting to be %s: %w", order, err)
 	}
-	if string(buf[:n]) != order {
-		return fmt.Errorf("waiting to be %s: got the order %q", order, buf[:n])
+	if got != order {
+		return fmt.Errorf("waiting to be %s: got the order %q", order, got)
 	}
 	return nil
+}
+
+// hear waits for an order of the parent, and gives the descriptors that came
+// with it.
+func hear() (order string, files []int, err error) {
+	buf, oob := make([]byte, 64), make([]byte, unix.CmsgSpace(4*jail.MaxAttached))
+	n, oobn, _, _, err := unix.Recvmsg(jail.ControlFD, buf, oob, unix.MSG_CMSG_CLOEXEC)
+	if err != nil || oobn == 0 {
+		return string(buf[:n]), nil, err
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return "", nil, err
+	}
+	files, err = unix.ParseUnixRights(&messages[0])
+	return string(buf[:n]), files, err
 }
 
 // obey carries out the parent's orders until the control socket closes, and
@@ -84,24 +99,21 @@ func obey() {
 }
 
 func build() error {
-	plan, err := readPlan()
-	if err != nil {
-		return err
-	}
 	if err := nameProcess(); err != nil {
 		return err
 	}
 	if err := noNewPrivileges(); err != nil {
 		return err
 	}
-	scratch, err := buildRoot(plan)
+	plan, attached, err := awaitPlan()
+	if err != nil {
+		return err
+	}
+	scratch, err := buildRoot(plan, attached)
 	if err != nil {
 		return err
 	}
 	defer scratch.Close()
-	if err := await(jail.Admitted); err != nil {
-		return err
-	}
 	go obey()
 	if err := startProgram(plan.Program); err != nil {
 		return err
@@ -109,9 +121,27 @@ func build() error {
 	return report(jail.Report{Built: true}, scratch)
 }
 
-func readPlan() (jail.Plan, error) {
+// awaitPlan waits for the plan and for the mounts that come before it.
+func awaitPlan() (plan jail.Plan, attached []int, err error) {
+	for {
+		order, files, err := hear()
+		switch {
+		case err != nil:
+			return plan, nil, fmt.Errorf("waiting for the plan: %w", err)
+		case order == jail.Attached:
+			attached = append(attached, files...)
+		case order == jail.Planned && len(files) == 1:
+			plan, err = readPlan(files[0])
+			return plan, attached, err
+		default:
+			return plan, nil, fmt.Errorf("waiting for the plan: got the order %q with %d files", order, len(files))
+		}
+	}
+}
+
+func readPlan(fd int) (jail.Plan, error) {
 	var plan jail.Plan
-	f := os.NewFile(jail.PlanFD, "plan")
+	f := os.NewFile(uintptr(fd), "plan")
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxPlan))
 	if err != nil {

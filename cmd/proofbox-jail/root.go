@@ -20,13 +20,13 @@ const foundation = "/tmp"
 // files and the runtime's state.
 const rootSize = 64 << 20
 
-// buildRoot carries out the plan's steps, moves this process into the new root
-// and returns the plan's scratch folder.
-func buildRoot(plan jail.Plan) (*os.File, error) {
+// buildRoot carries out the plan's steps with the mounts that came with it,
+// moves this process into the new root and returns the plan's scratch folder.
+func buildRoot(plan jail.Plan, attached []int) (*os.File, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return nil, fmt.Errorf("detaching from the host's mounts: %w", err)
 	}
-	sources, err := cloneSources(plan.Steps)
+	sources, err := cloneSources(plan.Steps, attached)
 	if err != nil {
 		return nil, err
 	}

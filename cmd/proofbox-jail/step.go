@@ -71,13 +71,13 @@ func (r *root) whiteout(w jail.Whiteout) error {
 
 // cloneSources opens every bind's source on the host as a detached mount with
 // its restrictions, before anything is mounted over a source.
-func cloneSources(steps []jail.Step) ([]int, error) {
+func cloneSources(steps []jail.Step, attached []int) ([]int, error) {
 	fds := make([]int, len(steps))
 	for i, s := range steps {
 		if s.Bind == nil {
 			continue
 		}
-		fd, err := cloneSource(*s.Bind)
+		fd, err := cloneSource(*s.Bind, attached)
 		if err != nil {
 			return nil, err
 		}
@@ -86,9 +86,12 @@ func cloneSources(steps []jail.Step) ([]int, error) {
 	return fds, nil
 }
 
-func cloneSource(b jail.Bind) (int, error) {
+func cloneSource(b jail.Bind, attached []int) (int, error) {
 	if b.Source == "" {
-		fd := jail.AttachedFD + b.Attached
+		if b.Attached < 0 || b.Attached >= len(attached) {
+			return -1, fmt.Errorf("the plan's mount %d for %q did not come with it", b.Attached, b.Target)
+		}
+		fd := attached[b.Attached]
 		return fd, restrict(fd, b)
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, b.Source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)

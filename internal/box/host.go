@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"proofbox"
 	"proofbox/internal/box/cgroup"
 	"proofbox/internal/box/jail"
@@ -191,35 +193,63 @@ func (b *Box) reserve(h *Host) (err error) {
 }
 
 // startJail builds the jail and starts the wall's runtime in it.
-func (b *Box) startJail(ctx context.Context, h *Host, doorPath string) error {
-	plan := &blueprint{}
-	defer plan.close()
-	disk, err := b.disk(h)
-	if err != nil {
-		return err
-	}
-	plan.devices()
-	plan.scratch(disk, b.config, b.identity)
-	if err := plan.workspace(h, b.config.Workspace, b.identity); err != nil {
-		return err
-	}
-	if err := plan.root(h, b.config, doorPath); err != nil {
-		return err
-	}
-	steps, program, err := b.config.Runtime.Steps(b.config.layout(b.identity))
-	if err != nil {
-		return err
-	}
-	if err := plan.runtime(steps); err != nil {
-		return err
-	}
-	program.CPUs = b.affinity()
+func (b *Box) startJail(ctx context.Context, h *Host, doorPath string) (err error) {
+	sheet := &blueprint{}
+	defer sheet.close()
 	b.jail, err = jail.Start(ctx, jail.Config{
-		Binary: h.Jail, Identity: b.identity, Files: plan.files, Log: b.log,
-		Plan:    jail.Plan{Steps: plan.steps, Scratch: jailScratch, Program: program},
+		Binary: h.Jail, Identity: b.identity, Log: b.log,
+		Plan: func() (jail.Plan, []*os.File, error) {
+			program, err := b.draw(h, sheet, doorPath)
+			return jail.Plan{Steps: sheet.steps, Scratch: jailScratch, Program: program}, sheet.files, err
+		},
 		Started: b.admit, Admit: b.enter,
 	})
 	return err
+}
+
+// draw collects what the jail is made of.
+func (b *Box) draw(h *Host, sheet *blueprint, doorPath string) (jail.Program, error) {
+	disk, original, err := b.mounts(h)
+	if err != nil {
+		return jail.Program{}, err
+	}
+	sheet.devices()
+	sheet.scratch(disk, b.config, b.identity)
+	if err := sheet.workspace(original, b.config.Workspace, b.identity); err != nil {
+		return jail.Program{}, err
+	}
+	if err := sheet.root(h, b.config, doorPath); err != nil {
+		return jail.Program{}, err
+	}
+	steps, program, err := b.config.Runtime.Steps(b.config.layout(b.identity))
+	if err != nil {
+		return jail.Program{}, err
+	}
+	program.CPUs = b.affinity()
+	return program, sheet.runtime(steps)
+}
+
+// mounts makes, at once, the two mounts that take time: the scratch disk, nil
+// where the scratch is in memory, and the original as the box's user sees it,
+// nil where it can be bound as it is.
+func (b *Box) mounts(h *Host) (disk, original *os.File, err error) {
+	var both errgroup.Group
+	both.Go(func() (err error) {
+		disk, err = b.disk(h)
+		return err
+	})
+	both.Go(func() (err error) {
+		if w := b.config.Workspace; w != nil && os.Geteuid() == 0 {
+			original, err = jail.MapTree(h.Jail, w.Lower, b.identity, w.UID, w.GID)
+		}
+		return err
+	})
+	if err := both.Wait(); err != nil {
+		disk.Close() // as a nil file allows, too
+		original.Close()
+		return nil, nil, err
+	}
+	return disk, original, nil
 }
 
 // disk gives the mount of the scratch disk, nil where the scratch is in memory.

@@ -103,14 +103,25 @@ func (b *blueprint) scratch(disk *os.File, c Config, id *jail.Identity) {
 }
 
 // workspace puts the writable copy into the jail, or an empty folder where the
-// box has no workspace.
-func (b *blueprint) workspace(h *Host, w *Workspace, id *jail.Identity) error {
-	if w == nil {
+// box has no workspace. original is a mount of the workspace, nil where its
+// folder is bound as it is.
+func (b *blueprint) workspace(original *os.File, w *Workspace, id *jail.Identity) error {
+	lower := jail.Bind{Target: jailLower, Folder: true}
+	switch {
+	case w == nil:
 		b.dir(jailCopy, 0o755, id.Box)
 		b.dir(jailLower, 0o755, id.Box)
-	} else if err := b.lower(h, w, id); err != nil {
-		return err
+	case original != nil:
+		b.attach(original, lower)
+	default:
+		lower.Source = w.Lower
+		b.bind(lower)
 	}
+	return b.overlay(w, id)
+}
+
+// overlay puts what the box writes above the original.
+func (b *blueprint) overlay(w *Workspace, id *jail.Identity) error {
 	lower := []string{jailLower}
 	if w != nil && len(w.Hidden) > 0 {
 		if err := b.mask(w, id); err != nil {
@@ -121,21 +132,6 @@ func (b *blueprint) workspace(h *Host, w *Workspace, id *jail.Identity) error {
 	b.steps = append(b.steps, jail.Step{Overlay: &jail.Overlay{
 		Lower: lower, Upper: jailUpper, Work: jailWork, Target: jailCopy,
 	}})
-	return nil
-}
-
-func (b *blueprint) lower(h *Host, w *Workspace, id *jail.Identity) error {
-	bind := jail.Bind{Target: jailLower, Folder: true}
-	if os.Geteuid() != 0 {
-		bind.Source = w.Lower
-		b.bind(bind)
-		return nil
-	}
-	mount, err := jail.MapTree(h.Jail, w.Lower, id, w.UID, w.GID)
-	if err != nil {
-		return err
-	}
-	b.attach(mount, bind)
 	return nil
 }
 

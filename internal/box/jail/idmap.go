@@ -87,7 +87,7 @@ func userSpace(binary string, uids, gids []IDRange) (*os.File, error) {
 		return nil, fmt.Errorf("opening the jail's program: %w", err)
 	}
 	defer exe.Close()
-	cmd := byDescriptor([]*os.File{theirs}, exe)
+	cmd := byDescriptor(theirs, exe)
 	cmd.Args = append(cmd.Args, AwaitMapping)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER,

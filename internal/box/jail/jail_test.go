@@ -90,11 +90,16 @@ func shellPlan(script string, more ...jail.Step) jail.Plan {
 	}
 }
 
+// fixed is a plan that needs no mounts of its own.
+func fixed(p jail.Plan) func() (jail.Plan, []*os.File, error) {
+	return func() (jail.Plan, []*os.File, error) { return p, nil, nil }
+}
+
 // start starts a jail that is killed when the test ends.
 func start(t *testing.T, plan jail.Plan, log *bytes.Buffer) *jail.Jail {
 	t.Helper()
 	j, err := jail.Start(t.Context(), jail.Config{
-		Binary: jailBinary(t), Identity: identity(t), Plan: plan, Log: log,
+		Binary: jailBinary(t), Identity: identity(t), Plan: fixed(plan), Log: log,
 	})
 	if err != nil {
 		t.Fatalf("starting the jail: %v\n%s", err, log)
@@ -185,7 +190,7 @@ func TestStepNeverFollowsALink(t *testing.T) {
 		{Bind: &jail.Bind{Source: dir, Target: "/escape", Folder: true}},
 	} {
 		plan := shellPlan("true", jail.Step{Link: &jail.Link{Path: "/escape", Target: dir}}, step)
-		j, err := jail.Start(t.Context(), jail.Config{Binary: jailBinary(t), Identity: identity(t), Plan: plan})
+		j, err := jail.Start(t.Context(), jail.Config{Binary: jailBinary(t), Identity: identity(t), Plan: fixed(plan)})
 		if err == nil {
 			j.Kill()
 			t.Errorf("step %+v went through a link", step)
@@ -252,7 +257,7 @@ func TestContextEndsTheBuilding(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := jail.Start(ctx, jail.Config{
-		Binary: jailBinary(t), Identity: identity(t), Plan: shellPlan("true"),
+		Binary: jailBinary(t), Identity: identity(t), Plan: fixed(shellPlan("true")),
 		Started: func(int) error { cancel(); <-ctx.Done(); return ctx.Err() },
 	})
 	if err == nil {
@@ -264,7 +269,7 @@ func TestStartSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	_, err := jail.Start(t.Context(), jail.Config{
 		Binary: jailBinary(t), Identity: identity(t),
-		Plan: shellPlan("true", jail.Step{Bind: &jail.Bind{Source: "/does/not/exist", Target: "/x"}}),
+		Plan: fixed(shellPlan("true", jail.Step{Bind: &jail.Bind{Source: "/does/not/exist", Target: "/x"}})),
 	})
 	if err == nil || !strings.Contains(err.Error(), `"/does/not/exist"`) {
 		t.Errorf("got %v, want the missing source named", err)

@@ -93,8 +93,8 @@ type Bind struct {
 	// Source is a path on the host. It is empty where the parent has cloned
 	// the mount itself and handed it over as Attached.
 	Source string `json:"source,omitempty"`
-	// Attached is the index of a file in [Config.Files] that holds a detached
-	// mount; used where Source is empty.
+	// Attached is the index of a file beside the plan that holds a detached
+	// mount; used where Source is empty. See [Config.Plan].
 	Attached int    `json:"attached,omitempty"`
 	Target   string `json:"target"`
 	// Folder says what the mount point must be.
@@ -126,12 +126,9 @@ type Whiteout struct {
 	Path string `json:"path"`
 }
 
-// Names of the file descriptors that the jail's process 1 starts with.
-const (
-	ControlFD  = 3 // a SOCK_SEQPACKET socket of [Report] and [Order] messages
-	PlanFD     = 4 // the plan, as JSON
-	AttachedFD = 5 // the first of Config.Files
-)
+// ControlFD is the file descriptor that the jail's process 1 starts with: a
+// SOCK_SEQPACKET socket of reports and orders.
+const ControlFD = 3
 
 // Report is what the jail tells its parent, one JSON document a message.
 type Report struct {
@@ -161,12 +158,17 @@ const (
 	// Mapped says that the ID mappings of a jail that was started without them
 	// are written.
 	Mapped = "mapped"
-	// Admitted says that the program may start: whatever must be done to the
-	// jail's process before it has children is done.
-	Admitted = "admitted"
+	// Attached comes with the plan's next files, at most [MaxAttached] of them.
+	Attached = "attached"
+	// Planned comes with one file, which is the plan as JSON.
+	Planned = "planned"
 	// Look asks for a report of what the box uses.
 	Look = "look"
 )
+
+// MaxAttached is how many files can come with one message: the kernel's bound is
+// 253; see unix(7), SCM_RIGHTS.
+const MaxAttached = 250
 
 // AwaitMapping is the argument that tells cmd/proofbox-jail to wait for
 // [Mapped] and start itself anew, which gives it the capabilities that a

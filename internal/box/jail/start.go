@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -20,18 +22,18 @@ type Config struct {
 	// Binary is the path of cmd/proofbox-jail.
 	Binary   string
 	Identity *Identity
-	Plan     Plan
-	// Files holds detached mounts for the plan's binds. They stay the
-	// caller's to close.
-	Files []*os.File
+	// Plan gives the plan, and the detached mounts for its binds, which stay
+	// the caller's to close. It is called once, while the jail's process is
+	// being started, and has returned when Start returns.
+	Plan func() (Plan, []*os.File, error)
 	// Log gets what the program and the jail say; nil drops it.
 	Log io.Writer
 	// Started is called with the process ID of the jail as soon as there is
 	// one and before anything is built in it, so that it can be journaled.
 	// An error ends the jail.
 	Started func(pid int) error
-	// Admit, where it is set, is called while the root is being built, and
-	// has returned before the program starts. An error ends the jail.
+	// Admit, where it is set, is called while the plan is being drawn, and has
+	// returned before the program starts. An error ends the jail.
 	Admit func(pid int) error
 }
 
@@ -70,19 +72,15 @@ func Start(ctx context.Context, c Config) (*Jail, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	plan, err := planFile(c.Plan)
-	if err != nil {
-		return nil, errors.Join(err, ours.Close())
-	}
-	defer plan.Close()
-
 	exe, err := os.Open(c.Binary)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the jail's program: %w; `make build` builds it", err), ours.Close())
 	}
 	defer exe.Close()
-	cmd := command(c, append([]*os.File{theirs, plan}, c.Files...), exe)
+	plan := drawPlan(c)
+	cmd := command(c, theirs, exe)
 	if err := cmd.Start(); err != nil {
+		<-plan // whatever it has made is the caller's
 		return nil, errors.Join(fmt.Errorf("starting the jail %q: %w", c.Binary, err), ours.Close())
 	}
 	j := &Jail{
@@ -94,6 +92,10 @@ func Start(ctx context.Context, c Config) (*Jail, error) {
 	go j.reap()
 	go j.listen(built)
 	err = j.admit(c)
+	drawn := <-plan
+	if err = errors.Join(err, drawn.err); err == nil {
+		err = j.build(drawn)
+	}
 	if err == nil {
 		err = <-built
 	}
@@ -104,6 +106,24 @@ func Start(ctx context.Context, c Config) (*Jail, error) {
 		return nil, errors.Join(context.Cause(ctx), err)
 	}
 	return j, nil
+}
+
+// drawn is what came of [Config.Plan].
+type drawn struct {
+	plan  Plan
+	files []*os.File
+	err   error
+}
+
+// drawPlan has the plan drawn in the background.
+func drawPlan(c Config) <-chan drawn {
+	to := make(chan drawn, 1)
+	go func() {
+		var d drawn
+		d.plan, d.files, d.err = c.Plan()
+		to <- d
+	}()
+	return to
 }
 
 // admit lets the started jail go on: it is journaled and its IDs are mapped.
@@ -125,22 +145,55 @@ func (j *Jail) admit(c Config) error {
 		}
 	}
 	if c.Admit != nil {
-		if err := c.Admit(j.PID); err != nil {
+		return c.Admit(j.PID)
+	}
+	return nil
+}
+
+// build hands the plan over. The jail starts its program when it has carried it
+// out.
+func (j *Jail) build(d drawn) error {
+	for files := range slices.Chunk(d.files, MaxAttached) {
+		if err := j.order(Attached, files...); err != nil {
 			return err
 		}
 	}
-	return j.order(Admitted)
+	plan, err := planFile(d.plan)
+	if err != nil {
+		return err
+	}
+	defer plan.Close()
+	return j.order(Planned, plan)
 }
 
-func (j *Jail) order(o string) error {
-	if _, err := j.control.Write([]byte(o)); err != nil {
+// order sends one message, with files where there are any.
+func (j *Jail) order(o string, files ...*os.File) error {
+	var rights []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		rights = unix.UnixRights(fds...)
+	}
+	raw, err := j.control.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("telling the jail that it is %s: %w", o, err)
+	}
+	var sendErr error
+	err = raw.Write(func(fd uintptr) bool {
+		sendErr = unix.Sendmsg(int(fd), []byte(o), rights, nil, unix.MSG_NOSIGNAL)
+		return !errors.Is(sendErr, unix.EAGAIN)
+	})
+	runtime.KeepAlive(files)
+	if err := errors.Join(err, sendErr); err != nil {
 		return fmt.Errorf("telling the jail that it is %s: %w", o, err)
 	}
 	return nil
 }
 
-func command(c Config, files []*os.File, exe *os.File) *exec.Cmd {
-	cmd := byDescriptor(files, exe)
+func command(c Config, control, exe *os.File) *exec.Cmd {
+	cmd := byDescriptor(control, exe)
 	cmd.Stdout, cmd.Stderr = c.Log, c.Log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: namespaces,
@@ -161,14 +214,14 @@ func command(c Config, files []*os.File, exe *os.File) *exec.Cmd {
 
 // byDescriptor is a command that runs an open program, wherever it lies: a jail
 // that root starts runs as somebody who may not be able to reach the program
-// by its path. The program finds the files from descriptor 3 on.
-func byDescriptor(files []*os.File, exe *os.File) *exec.Cmd {
+// by its path. The program finds its control socket as [ControlFD].
+func byDescriptor(control, exe *os.File) *exec.Cmd {
 	return &exec.Cmd{
-		Path:       fmt.Sprintf("/proc/self/fd/%d", ControlFD+len(files)),
+		Path:       fmt.Sprintf("/proc/self/fd/%d", ControlFD+1),
 		Args:       []string{exe.Name()},
 		Env:        []string{},
 		Dir:        "/",
-		ExtraFiles: append(files, exe),
+		ExtraFiles: []*os.File{control, exe},
 	}
 }
 

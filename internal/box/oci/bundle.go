@@ -33,7 +33,7 @@ var readOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"}
 
 // Spec is the configuration of a bundle.
 func (r *Runtime) Spec(l box.Layout) *specs.Spec {
-	return &specs.Spec{
+	spec := &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: l.Hostname,
 		Root:     &specs.Root{Path: l.Root, Readonly: true},
@@ -56,6 +56,22 @@ func (r *Runtime) Spec(l box.Layout) *specs.Spec {
 			Seccomp:       r.filter(l),
 		},
 	}
+	if r.Flavour == Crun {
+		bindReadOnly(spec)
+	}
+	return spec
+}
+
+// bindReadOnly says as mounts which parts of /proc are read-only: crun, when it
+// makes them so itself, drops the other restrictions that they have.
+func bindReadOnly(spec *specs.Spec) {
+	proc := slices.IndexFunc(spec.Mounts, func(m specs.Mount) bool { return m.Destination == "/proc" })
+	for i, p := range spec.Linux.ReadonlyPaths {
+		spec.Mounts = slices.Insert(spec.Mounts, proc+1+i, specs.Mount{
+			Destination: p, Type: "bind", Source: p, Options: []string{"rbind", "ro", "nosuid", "nodev", "noexec"},
+		})
+	}
+	spec.Linux.ReadonlyPaths = nil
 }
 
 // filter is the list of system calls that the box may make: of the host's

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -79,7 +80,7 @@ func (r *Runtime) Steps(l box.Layout) ([]jail.Step, jail.Program, error) {
 		{Bind: &jail.Bind{Source: folder, Target: runtimeDir, Folder: true}},
 	}
 	if r.Flavour != Runsc { // runsc is static; the others need the host's C library
-		steps = append(steps, libraries()...)
+		steps = append(steps, r.libraries()...)
 	}
 	return steps, jail.Program{
 		Path: binary,
@@ -99,15 +100,19 @@ func (r *Runtime) Arguments(state, bundle, id string) []string {
 			"run", "--detach", "--bundle", bundle, id,
 		}
 	}
-	return []string{"--root", state, "run", "--detach", "--bundle", bundle, id}
+	run := []string{"--root", state, "run", "--detach", "--bundle", bundle, id}
+	if r.Flavour == Crun { // the limits are the jail's cgroup's
+		run = slices.Insert(run, 2, "--cgroup-manager", "disabled")
+	}
+	return run
 }
 
 // libraries shows the runtime the host's system libraries, as folders or as the
 // links to them that a merged /usr has, and the cgroup hierarchy, which it
 // insists on seeing although it may change nothing there.
-func libraries() []jail.Step {
+func (r *Runtime) libraries() []jail.Step {
 	steps := []jail.Step{
-		{Bind: &jail.Bind{Source: "/sys/fs/cgroup", Target: "/sys/fs/cgroup", Folder: true}},
+		{Bind: &jail.Bind{Source: r.cgroups(), Target: "/sys/fs/cgroup", Folder: true}},
 		{Bind: &jail.Bind{Source: "/usr", Target: "/usr", Folder: true}},
 	}
 	for _, dir := range []string{"/bin", "/lib", "/lib32", "/lib64", "/libx32"} {
@@ -124,6 +129,16 @@ func libraries() []jail.Step {
 		}
 	}
 	return steps
+}
+
+// cgroups is the hierarchy that the runtime gets to see. crun does without
+// cgroups only where all it sees is version 2.
+func (r *Runtime) cgroups() string {
+	const all, unified = "/sys/fs/cgroup", "/sys/fs/cgroup/unified"
+	if _, err := os.Stat(unified); err == nil && r.Flavour == Crun {
+		return unified
+	}
+	return all
 }
 
 // idMappings puts ID ranges as the specification has them.

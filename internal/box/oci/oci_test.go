@@ -2,6 +2,7 @@ package oci_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -25,12 +26,29 @@ func bin(t *testing.T) string {
 func TestRunc(t *testing.T)  { conform(t, oci.Runc) }
 func TestRunsc(t *testing.T) { conform(t, oci.Runsc) }
 
+// TestCrun tries the host's crun, where it has one.
+func TestCrun(t *testing.T) {
+	path, err := exec.LookPath("crun")
+	if err != nil {
+		boxtest.Missing(t, "crun", err.Error()+"; Debian's package crun has it")
+	}
+	suite(t, oci.Crun, path)
+}
+
 func conform(t *testing.T, flavour oci.Flavour) {
+	path := filepath.Join(bin(t), string(flavour))
+	if _, err := os.Stat(path); err != nil {
+		boxtest.Missing(t, string(flavour), err.Error()+"; `make build` makes it")
+	}
+	suite(t, flavour, path)
+}
+
+func suite(t *testing.T, flavour oci.Flavour, path string) {
 	dir := bin(t)
-	for _, program := range []string{"proofbox-jail", "proofbox-init", string(flavour)} {
+	for _, program := range []string{"proofbox-jail", "proofbox-init"} {
 		if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
-			boxtest.Missing(t, string(flavour), err.Error()+"; `make build` makes it")
+			boxtest.Missing(t, program, err.Error()+"; `make build` makes it")
 		}
 	}
-	boxtest.Suite{Runtime: &oci.Runtime{Flavour: flavour, Path: filepath.Join(dir, string(flavour))}, Bin: dir}.Run(t)
+	boxtest.Suite{Runtime: &oci.Runtime{Flavour: flavour, Path: path}, Bin: dir}.Run(t)
 }
