@@ -39,7 +39,7 @@ func confined(t *testing.T, script string, free bool) string {
 		plan.Program.Confine = &jail.Confinement{Nested: id.Nested, User: jail.BoxID, Filter: refuse(t, unix.SYS_UNAME)}
 	}
 	var log bytes.Buffer
-	j, err := jail.Start(t.Context(), jail.Config{Binary: jailBinary(t), Identity: id, Plan: plan, Log: &log})
+	j, err := jail.Start(t.Context(), jail.Config{Binary: jailBinary(t), Identity: id, Plan: fixed(plan), Log: &log})
 	if err != nil {
 		t.Fatalf("starting the jail: %v\n%s", err, &log)
 	}
