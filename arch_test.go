@@ -68,17 +68,22 @@ var layers = map[string]layer{
 	"internal/box/oci":     {ours: []string{".", "internal/box", "internal/box/jail", "internal/box/posture", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
 	"internal/box/microvm": {ours: []string{".", "internal/box", "internal/box/jail"}, theirs: []string{sys}, tests: []string{"internal/box/boxtest"}, why: "as internal/box/oci"},
 
+	// the trial of walls
+	"internal/breakout":       {ours: []string{".", "internal/audit", "internal/box", "internal/breakout/order"}, theirs: []string{sys, sync}, why: "attacks and oracles know boxes by an interface that the daemon fills"},
+	"internal/breakout/order": {why: "what a trial and its attack program say to each other; the program links nothing else"},
+
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
-	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/oci", "internal/box/seccomp", "internal/door", "internal/image", "internal/policy", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
+	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/door", "internal/image", "internal/policy", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/terminal"}, theirs: []string{cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/oci"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
 
 	// the programs
-	"cmd/proofbox":      {ours: []string{"internal/cli"}, why: "main is one line"},
-	"cmd/proofbox-init": {ours: []string{"internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
-	"cmd/proofbox-jail": {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
+	"cmd/proofbox":        {ours: []string{"internal/cli"}, why: "main is one line"},
+	"cmd/proofbox-init":   {ours: []string{"internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
+	"cmd/proofbox-attack": {ours: []string{"internal/breakout/order"}, theirs: []string{sys}, why: "what attacks knows nothing of what it attacks"},
+	"cmd/proofbox-jail":   {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
 }
 
 // goPackage is what `go list` says of a package.

@@ -42,6 +42,9 @@ type Run struct {
 	Wall        Wall   `json:"wall"`
 	Accelerator string `json:"accelerator,omitempty"`
 	Plan        Plan   `json:"plan"`
+	// Weakened lists what a trial took from the wall on purpose; no other run
+	// has it.
+	Weakened []string `json:"weakened,omitempty"`
 	// Controls are the applied controls, as read back from outside the box
 	// before the command started.
 	Controls []Control `json:"controls"`

@@ -102,12 +102,14 @@ func build() error {
 	if err := nameProcess(); err != nil {
 		return err
 	}
-	if err := noNewPrivileges(); err != nil {
-		return err
-	}
 	plan, attached, err := awaitPlan()
 	if err != nil {
 		return err
+	}
+	if !plan.Setuid {
+		if err := noNewPrivileges(); err != nil {
+			return err
+		}
 	}
 	scratch, err := buildRoot(plan, attached)
 	if err != nil {

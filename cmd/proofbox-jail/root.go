@@ -26,7 +26,7 @@ func buildRoot(plan jail.Plan, attached []int) (*os.File, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return nil, fmt.Errorf("detaching from the host's mounts: %w", err)
 	}
-	sources, err := cloneSources(plan.Steps, attached)
+	sources, err := cloneSources(plan, attached)
 	if err != nil {
 		return nil, err
 	}

@@ -71,13 +71,13 @@ func (r *root) whiteout(w jail.Whiteout) error {
 
 // cloneSources opens every bind's source on the host as a detached mount with
 // its restrictions, before anything is mounted over a source.
-func cloneSources(steps []jail.Step, attached []int) ([]int, error) {
-	fds := make([]int, len(steps))
-	for i, s := range steps {
+func cloneSources(plan jail.Plan, attached []int) ([]int, error) {
+	fds := make([]int, len(plan.Steps))
+	for i, s := range plan.Steps {
 		if s.Bind == nil {
 			continue
 		}
-		fd, err := cloneSource(*s.Bind, attached)
+		fd, err := cloneSource(*s.Bind, attached, plan.Setuid)
 		if err != nil {
 			return nil, err
 		}
@@ -86,24 +86,27 @@ func cloneSources(steps []jail.Step, attached []int) ([]int, error) {
 	return fds, nil
 }
 
-func cloneSource(b jail.Bind, attached []int) (int, error) {
+func cloneSource(b jail.Bind, attached []int, setuid bool) (int, error) {
 	if b.Source == "" {
 		if b.Attached < 0 || b.Attached >= len(attached) {
 			return -1, fmt.Errorf("the plan's mount %d for %q did not come with it", b.Attached, b.Target)
 		}
 		fd := attached[b.Attached]
-		return fd, restrict(fd, b)
+		return fd, restrict(fd, b, setuid)
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, b.Source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
 		return -1, fmt.Errorf("opening %q for the jail: %w", b.Source, err)
 	}
-	return fd, restrict(fd, b)
+	return fd, restrict(fd, b, setuid)
 }
 
 // restrict takes from a detached mount what the bind does not give.
-func restrict(fd int, b jail.Bind) error {
+func restrict(fd int, b jail.Bind, setuid bool) error {
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID}
+	if setuid {
+		attr.Attr_set = 0
+	}
 	if !b.Devices {
 		attr.Attr_set |= unix.MOUNT_ATTR_NODEV
 	}

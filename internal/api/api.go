@@ -66,6 +66,14 @@ type Host interface {
 	Setup(ctx context.Context, install bool, progress func(proofbox.Event)) (proofbox.Setup, error)
 }
 
+// Walls puts the walls of this machine to the test.
+type Walls interface {
+	// Breakout tries to break out of a wall.
+	Breakout(ctx context.Context, r proofbox.TrialRequest, progress func(proofbox.Event)) (proofbox.Trial, error)
+	// Probes lists what a trial attempts.
+	Probes(ctx context.Context) ([]proofbox.ProbeInfo, error)
+}
+
 // Service is all of it.
 type Service interface {
 	Boxes
@@ -74,6 +82,7 @@ type Service interface {
 	Changes
 	Ledger
 	Host
+	Walls
 }
 
 // Session is the caller's end of a command. Its functions are never nil.
@@ -117,6 +126,8 @@ func Handler(s Service) http.Handler {
 		"GET /v1/log/verify":          h.verifyLog,
 		"GET /v1/doctor":              h.doctor,
 		"POST /v1/setup":              h.setup,
+		"POST /v1/breakout":           h.breakout,
+		"GET /v1/breakout/probes":     h.probes,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := handle(w, r); err != nil {

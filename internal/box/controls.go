@@ -57,10 +57,7 @@ func userSpaceOf(pid int) (string, error) {
 // it has worked, given before anything else has run in the box: it must have
 // been able to write the canary before and unable to after.
 func (b *Box) restrict(ctx context.Context) (door.Applied, error) {
-	setup := door.Setup{Landlock: &door.LandlockRules{
-		Writable: []string{Workdir, "/tmp", HomePath, "/dev", "/proc"},
-		Canary:   CanaryPath,
-	}}
+	setup := door.Setup{Landlock: b.landlock()}
 	if b.config.Enforced["pids"].By == byRlimit {
 		setup.Tasks = b.config.Limits.Pids
 	}
@@ -70,6 +67,24 @@ func (b *Box) restrict(ctx context.Context) (door.Applied, error) {
 	}
 	b.Controls = append(b.Controls, landlockControl(b.config.Runtime.Wall(), applied))
 	return applied, nil
+}
+
+// landlock gives the rules for process 1; nil where a trial leaves them out.
+func (b *Box) landlock() *door.LandlockRules {
+	weak := b.config.Weakness
+	if weak.unconfined() {
+		return nil
+	}
+	rules := &door.LandlockRules{
+		Writable: []string{Workdir, "/tmp", HomePath, "/dev", "/proc"},
+		Canary:   CanaryPath,
+	}
+	for _, o := range weak.Binds {
+		if o.Writable {
+			rules.Writable = append(rules.Writable, o.Target)
+		}
+	}
+	return rules
 }
 
 func landlockControl(wall proofbox.Wall, a door.Applied) proofbox.Control {

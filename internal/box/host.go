@@ -50,6 +50,8 @@ type Config struct {
 	Workspace *Workspace
 	Limits    proofbox.Limits
 	Enforced  map[string]proofbox.Enforcement
+	// Weakness is set by a trial and nobody else.
+	Weakness Weakness
 }
 
 // Workspace is the frozen original that the box gets a writable copy of.
@@ -79,6 +81,7 @@ type Box struct {
 	files    []*os.File // to close at the end
 	log      *boundedLog
 	meter    meter
+	door     int // process 1 of the box, as the host counts
 	service  int // tasks that are the box's and not its command's; see allow
 	watching context.CancelFunc
 	downOnce sync.Once
@@ -162,6 +165,7 @@ func (b *Box) start(ctx context.Context, h *Host) error {
 	if err != nil {
 		return err
 	}
+	b.door = pid
 	b.Door, err = door.Open(ctx, conn)
 	if err != nil {
 		return errors.Join(err, conn.Close())
@@ -171,13 +175,18 @@ func (b *Box) start(ctx context.Context, h *Host) error {
 
 // reserve takes what the box needs of the host before anything runs.
 func (b *Box) reserve(h *Host) (err error) {
-	if os.Geteuid() == 0 {
+	if b.config.Weakness.HostUsers {
+		b.identity, err = jail.HostIdentity()
+	} else if os.Geteuid() == 0 {
 		b.identity, err = jail.RootIdentity(filepath.Join(h.State, "ids"))
 	} else {
 		b.identity, err = jail.UserIdentity()
 	}
 	if err != nil {
 		return err
+	}
+	if b.config.Weakness.Root && !b.identity.HasRoot() {
+		return fmt.Errorf("%w: without subordinate IDs the box has no user 0", ErrNotWeaker)
 	}
 	b.group = h.Cgroups.New("proofbox-" + b.config.ID)
 	for _, dir := range b.group.Folders() {
@@ -200,8 +209,11 @@ func (b *Box) startJail(ctx context.Context, h *Host, doorPath string) (err erro
 		Binary: h.Jail, Identity: b.identity, Log: b.log,
 		Plan: func() (jail.Plan, []*os.File, error) {
 			program, err := b.draw(h, sheet, doorPath)
-			return jail.Plan{Steps: sheet.steps, Scratch: jailScratch, Program: program}, sheet.files, err
+			return jail.Plan{
+				Steps: sheet.steps, Scratch: jailScratch, Program: program, Setuid: b.config.Weakness.Setuid,
+			}, sheet.files, err
 		},
+		Shared:  b.config.Weakness.shared(),
 		Started: b.admit, Admit: b.enter,
 	})
 	return err
@@ -219,6 +231,9 @@ func (b *Box) draw(h *Host, sheet *blueprint, doorPath string) (jail.Program, er
 		return jail.Program{}, err
 	}
 	if err := sheet.root(h, b.config, doorPath); err != nil {
+		return jail.Program{}, err
+	}
+	if err := sheet.weaken(b.config.Weakness); err != nil {
 		return jail.Program{}, err
 	}
 	steps, program, err := b.config.Runtime.Steps(b.config.layout(b.identity))
@@ -320,7 +335,7 @@ func (b *Box) confine(ctx context.Context, doorPID int) error {
 	b.Controls = append(b.Controls, b.limitControls(started)...)
 	b.Controls = append(b.Controls, b.config.Runtime.Controls(started)...)
 	for _, c := range b.Controls {
-		if !c.OK {
+		if !c.OK && b.config.Weakness.None() {
 			return fmt.Errorf("the protection %q is not in force: want %s, found %s", c.Name, c.Want, c.Found)
 		}
 	}

@@ -238,6 +238,7 @@ func (c Config) layout(id *jail.Identity) Layout {
 		ID: c.ID, Hostname: c.Hostname, Root: jailBox, Writable: writable(), Nested: id.Nested,
 		Rlimits: map[string]uint64{"RLIMIT_CORE": 0, "RLIMIT_NOFILE": openFiles()},
 		Counted: c.Enforced["memory"].By == bySupervisor,
+		Weak:    c.Weakness,
 		Env:     []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	}
 	return l

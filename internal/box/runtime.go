@@ -44,6 +44,10 @@ type Layout struct {
 	// processes of the box have: there must be no memory beside that.
 	Counted bool
 	Env     []string
+	// Weak is what a trial takes from the wall. The host side of Weak.Binds is
+	// in the jail at [Layout.Opened]. A runtime that cannot leave out a
+	// protection answers [ErrNotWeaker].
+	Weak Weakness
 }
 
 // Mapping shows what is at Source in the jail at Target in the box.

@@ -151,6 +151,7 @@ func (d *Daemon) note(ctx context.Context, kind, run string, detail any) error {
 // programs are the paths of what a run is made with.
 type programs struct {
 	jail, init       string
+	attack           string // what a trial attacks with
 	container, runsc string
 	flavour          oci.Flavour // of container
 }
@@ -162,6 +163,7 @@ func findPrograms() programs {
 	p := programs{
 		jail:      ownProgram("proofbox-jail"),
 		init:      ownProgram("proofbox-init"),
+		attack:    ownProgram("proofbox-attack"),
 		runsc:     ownProgram("runsc"),
 		container: ownProgram("runc"),
 		flavour:   oci.Runc,

@@ -24,6 +24,7 @@ type session struct {
 	done   chan struct{} // closed when the run has been torn down
 
 	prepared *prepared
+	weakness box.Weakness // what a trial takes from the wall
 	journal  *box.Journal
 	objects  []box.Object          // what the run itself has journaled
 	released []proofbox.HostObject // the account so far
@@ -53,7 +54,7 @@ func (d *Daemon) Run(ctx context.Context, req proofbox.RunRequest, io api.Sessio
 	if req.Detach {
 		return d.detach(ctx, req)
 	}
-	s, err := d.begin(ctx, req)
+	s, err := d.begin(ctx, req, box.Weakness{})
 	if err != nil {
 		return proofbox.Run{}, err
 	}
@@ -62,8 +63,9 @@ func (d *Daemon) Run(ctx context.Context, req proofbox.RunRequest, io api.Sessio
 	return *s.run, err
 }
 
-// begin decides about a run and gives it an ID, a directory and a record.
-func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest) (*session, error) {
+// begin decides about a run and gives it an ID, a directory and a record. Only a
+// trial has a weakness.
+func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, weakness box.Weakness) (*session, error) {
 	if len(req.Command) == 0 {
 		return nil, errors.New("there is no command to run; put it after --")
 	}
@@ -80,8 +82,9 @@ func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest) (*session, 
 	}
 	s := &session{
 		daemon: d, lock: lock, prepared: p, done: make(chan struct{}),
-		run: newRun(id, p),
+		run: newRun(id, p), weakness: weakness,
 	}
+	s.run.Weakened = weakness.Names()
 	d.enlist(s)
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.finish(ctx))
@@ -150,7 +153,7 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 	config := box.Config{
 		ID: s.run.ID, Dir: s.daemon.store.dir(s.run.ID), Journal: s.journal,
 		Runtime: s.prepared.runtime, Hostname: "box", Root: s.prepared.rootSteps(),
-		Limits: terms.Limits, Enforced: terms.Enforced,
+		Limits: terms.Limits, Enforced: terms.Enforced, Weakness: s.weakness,
 	}
 	if s.base != nil {
 		config.Workspace = &box.Workspace{

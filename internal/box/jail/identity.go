@@ -87,6 +87,17 @@ func rootIdentity(first int, lock *os.File) *Identity {
 	}
 }
 
+// HostIdentity is that of a jail that shares the host's users: the box's user
+// is the host's account of that number. A trial starts such jails as root, to
+// show what the user namespace is for.
+func HostIdentity() (*Identity, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("only root can start a jail without a user namespace")
+	}
+	all := []IDRange{{Inside: 0, Outside: 0, Size: idSpace}}
+	return &Identity{UIDs: all, GIDs: all, Box: BoxID, Nested: all, Text: "the host's own users"}, nil
+}
+
 func lockRange(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -158,6 +169,16 @@ func subordinate(file string, me *user.User) int {
 		}
 	}
 	return 0
+}
+
+// HasRoot says whether the box has a user 0.
+func (id *Identity) HasRoot() bool {
+	for _, r := range id.Nested {
+		if r.Inside == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // HostBox is the host's ID of the box's user.

@@ -21,6 +21,8 @@ type Plan struct {
 	// that it can read what is there once the jail is gone.
 	Scratch string  `json:"scratch"`
 	Program Program `json:"program"`
+	// Setuid, which a trial alone sets, lets set-user-ID bits work.
+	Setuid bool `json:"setuid,omitempty"`
 }
 
 // Program is what runs in the jail.

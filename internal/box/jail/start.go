@@ -26,6 +26,9 @@ type Config struct {
 	// the caller's to close. It is called once, while the jail's process is
 	// being started, and has returned when Start returns.
 	Plan func() (Plan, []*os.File, error)
+	// Shared are those of the clone(2) flags for new namespaces that the jail
+	// goes without. Only a trial of the wall sets it.
+	Shared uintptr
 	// Log gets what the program and the jail say; nil drops it.
 	Log io.Writer
 	// Started is called with the process ID of the jail as soon as there is
@@ -196,8 +199,11 @@ func command(c Config, control, exe *os.File) *exec.Cmd {
 	cmd := byDescriptor(control, exe)
 	cmd.Stdout, cmd.Stderr = c.Log, c.Log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: namespaces,
+		Cloneflags: namespaces &^ c.Shared,
 		Setsid:     true,
+	}
+	if c.Shared&syscall.CLONE_NEWUSER != 0 {
+		return cmd // it stays root of the host
 	}
 	if c.Identity.Tools {
 		cmd.Args = append(cmd.Args, AwaitMapping)

@@ -7,7 +7,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"proofbox/internal/box"
-	"proofbox/internal/box/jail"
 	"proofbox/internal/box/seccomp"
 )
 
@@ -36,25 +35,18 @@ func (r *Runtime) Spec(l box.Layout) *specs.Spec {
 	spec := &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: l.Hostname,
-		Root:     &specs.Root{Path: l.Root, Readonly: true},
+		Root:     &specs.Root{Path: l.Root, Readonly: !l.Weak.WritableRoot},
 		Process: &specs.Process{
-			User:            specs.User{UID: jail.BoxID, GID: jail.BoxID},
+			User:            owner(l.Weak),
 			Args:            append([]string{box.InitPath}, box.InitArgs[1:]...),
 			Env:             l.Env,
 			Cwd:             "/",
-			Capabilities:    &specs.LinuxCapabilities{},
-			NoNewPrivileges: true,
+			Capabilities:    capabilities(l.Weak),
+			NoNewPrivileges: !l.Weak.Setuid,
 			Rlimits:         rlimits(l.Rlimits),
 		},
 		Mounts: mounts(l),
-		Linux: &specs.Linux{
-			Namespaces:    ownNamespaces(),
-			UIDMappings:   idMappings(l.Nested),
-			GIDMappings:   idMappings(l.Nested),
-			MaskedPaths:   masked,
-			ReadonlyPaths: readOnly,
-			Seccomp:       r.filter(l),
-		},
+		Linux:  r.linux(l),
 	}
 	if r.Flavour == Crun {
 		bindReadOnly(spec)
@@ -74,6 +66,28 @@ func bindReadOnly(spec *specs.Spec) {
 	spec.Linux.ReadonlyPaths = nil
 }
 
+// linux is what Linux itself holds the box with, less what a trial leaves out.
+func (r *Runtime) linux(l box.Layout) *specs.Linux {
+	s := &specs.Linux{
+		Namespaces:    ownNamespaces(l.Weak),
+		UIDMappings:   idMappings(l.Nested),
+		GIDMappings:   idMappings(l.Nested),
+		MaskedPaths:   masked,
+		ReadonlyPaths: readOnly,
+		Seccomp:       r.filter(l),
+	}
+	if l.Weak.HostUsers {
+		s.UIDMappings, s.GIDMappings = nil, nil
+	}
+	if l.Weak.Masks {
+		s.MaskedPaths, s.ReadonlyPaths = nil, nil
+	}
+	if l.Weak.Calls {
+		s.Seccomp = nil
+	}
+	return s
+}
+
 // filter is the list of system calls that the box may make: of the host's
 // kernel, or of gVisor's.
 func (r *Runtime) filter(l box.Layout) *specs.LinuxSeccomp {
@@ -86,10 +100,16 @@ func (r *Runtime) filter(l box.Layout) *specs.LinuxSeccomp {
 	return seccomp.Profile()
 }
 
-func ownNamespaces() []specs.LinuxNamespace {
-	own := make([]specs.LinuxNamespace, len(namespaces))
-	for i, n := range namespaces {
-		own[i] = specs.LinuxNamespace{Type: n}
+func ownNamespaces(w box.Weakness) []specs.LinuxNamespace {
+	without := map[specs.LinuxNamespaceType]bool{
+		specs.UserNamespace: w.HostUsers, specs.NetworkNamespace: w.Network,
+		specs.IPCNamespace: w.IPC, specs.UTSNamespace: w.UTS, specs.PIDNamespace: w.Processes,
+	}
+	var own []specs.LinuxNamespace
+	for _, n := range namespaces {
+		if !without[n] {
+			own = append(own, specs.LinuxNamespace{Type: n})
+		}
 	}
 	return own
 }
@@ -106,7 +126,7 @@ func rlimits(limits map[string]uint64) []specs.POSIXRlimit {
 // already in its root.
 func mounts(l box.Layout) []specs.Mount {
 	list := []specs.Mount{
-		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+		procMount(l.Weak),
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "noexec", "mode=755", "size=64k"}},
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}},
 		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=64m"}},
@@ -117,5 +137,5 @@ func mounts(l box.Layout) []specs.Mount {
 			Options: []string{"rbind", "rw", "nosuid", "nodev"},
 		})
 	}
-	return list
+	return append(list, openings(l)...)
 }

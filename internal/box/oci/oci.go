@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -84,27 +83,28 @@ func (r *Runtime) Steps(l box.Layout) ([]jail.Step, jail.Program, error) {
 	}
 	return steps, jail.Program{
 		Path: binary,
-		Args: append([]string{string(r.Flavour)}, r.Arguments(stateDir, bundleDir, l.ID)...),
+		Args: append([]string{string(r.Flavour)}, r.Arguments(stateDir, bundleDir, l.ID, r.weaker(l.Weak)...)...),
 		Env:  []string{"PATH=/usr/bin:/bin", "XDG_RUNTIME_DIR=" + stateDir},
 	}, nil
 }
 
 // Arguments is the runtime's command line, without its name, to start a bundle.
-// The runtime ends when the box has started.
-func (r *Runtime) Arguments(state, bundle, id string) []string {
+// The runtime ends when the box has started. Further options go before its
+// command.
+func (r *Runtime) Arguments(state, bundle, id string, options ...string) []string {
+	run := append(options, "run", "--detach", "--bundle", bundle, id)
 	if r.Flavour == Runsc {
-		return []string{
+		return append([]string{
 			"--root", state, "--platform", "systrap", "--network", "none",
 			"--ignore-cgroups", "--overlay2", "none", "--host-uds", "open", "--oci-seccomp",
 			"--file-access", "exclusive", "--file-access-mounts", "exclusive",
-			"run", "--detach", "--bundle", bundle, id,
-		}
+		}, run...)
 	}
-	run := []string{"--root", state, "run", "--detach", "--bundle", bundle, id}
+	before := []string{"--root", state}
 	if r.Flavour == Crun { // the limits are the jail's cgroup's
-		run = slices.Insert(run, 2, "--cgroup-manager", "disabled")
+		before = append(before, "--cgroup-manager", "disabled")
 	}
-	return run
+	return append(before, run...)
 }
 
 // libraries shows the runtime the host's system libraries, as folders or as the

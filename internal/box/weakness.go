@@ -1,0 +1,135 @@
+package box
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"proofbox/internal/box/jail"
+)
+
+// Weakness is what a trial takes from a wall on purpose: an attempt that the
+// whole wall stops must succeed without the protection that is meant to stop
+// it, or the attempt proves nothing. The zero value takes nothing.
+//
+// It is part of [Config] alone, which is made by the daemon for a trial of its
+// own; no declaration of a box, no request and no file can name it. What a box
+// was started without is in the record of its run.
+type Weakness struct {
+	// Binds shows pieces of the host that no plan lists.
+	Binds []Opening
+	// Root makes everything in the box user 0 with every capability of the
+	// box's own user namespace.
+	Root bool
+	// HostUsers leaves out the user namespaces: whoever is root in the box is
+	// root on the host. Only root can start such a box.
+	HostUsers bool
+	// Calls lifts the list of system calls.
+	Calls bool
+	// Network, IPC and UTS share the host's namespaces.
+	Network, IPC, UTS bool
+	// Processes shares the process IDs of the jail around the box.
+	Processes bool
+	// Masks shows and opens what is masked or read-only of /proc.
+	Masks bool
+	// Setuid lets set-user-ID bits work, and with them the gain of privileges;
+	// it lifts Landlock, which does not go with it.
+	Setuid bool
+	// Landlock leaves out the second layer below the wall.
+	Landlock bool
+	// WritableRoot lets the box write the folders of its root; what the image
+	// shows stays read-only.
+	WritableRoot bool
+}
+
+// Opening shows Source of the host at Target in the box.
+type Opening struct {
+	Source, Target string
+	Writable       bool
+	Devices        bool // device nodes work
+}
+
+// None says that nothing is taken from the wall.
+func (w Weakness) None() bool { return len(w.Names()) == 0 }
+
+// Names says in words what is taken from the wall, for the record.
+func (w Weakness) Names() []string {
+	var names []string
+	for _, s := range []struct {
+		set  bool
+		name string
+	}{
+		{w.Root, "root in the box"},
+		{w.HostUsers, "no user namespace"},
+		{w.Calls, "no list of system calls"},
+		{w.Network, "the host's network"},
+		{w.IPC, "the host's IPC namespace"},
+		{w.UTS, "the host's UTS namespace"},
+		{w.Processes, "the jail's processes"},
+		{w.Masks, "nothing masked in /proc"},
+		{w.Setuid, "set-user-ID bits work"},
+		{w.Landlock, "no Landlock"},
+		{w.WritableRoot, "a writable root"},
+	} {
+		if s.set {
+			names = append(names, s.name)
+		}
+	}
+	for _, b := range w.Binds {
+		names = append(names, b.text())
+	}
+	return names
+}
+
+func (o Opening) text() string {
+	mode := "readable"
+	if o.Writable {
+		mode = "writable"
+	}
+	return fmt.Sprintf("the host's %s %s", o.Source, mode)
+}
+
+// unconfined says that nothing restricts what process 1 may do with files.
+func (w Weakness) unconfined() bool { return w.Landlock || w.Setuid || w.WritableRoot }
+
+// ErrNotWeaker is a runtime's answer to a weakness that it cannot have: its wall
+// has no such protection to leave out.
+var ErrNotWeaker = errors.New("this wall has no such protection to leave out")
+
+// Opened is where in the jail the host side of Weak.Binds[n] is.
+func (l Layout) Opened(n int) string { return fmt.Sprintf("/opened/%d", n) }
+
+// shared gives the flags of the namespaces that the jail goes without.
+func (w Weakness) shared() (flags uintptr) {
+	for _, s := range []struct {
+		set  bool
+		flag uintptr
+	}{
+		{w.HostUsers, unix.CLONE_NEWUSER}, {w.Network, unix.CLONE_NEWNET},
+		{w.IPC, unix.CLONE_NEWIPC}, {w.UTS, unix.CLONE_NEWUTS},
+	} {
+		if s.set {
+			flags |= s.flag
+		}
+	}
+	return flags
+}
+
+// weaken puts the openings of a trial into the jail.
+func (b *blueprint) weaken(w Weakness) error {
+	for n, o := range w.Binds {
+		info, err := os.Stat(o.Source)
+		if err != nil {
+			return fmt.Errorf("opening the host to a trial: %w", err)
+		}
+		err = b.source(o.Source, jail.Bind{
+			Target: Layout{}.Opened(n), Folder: info.IsDir(), Writable: o.Writable, Devices: o.Devices,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package breakout
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"proofbox"
+	"proofbox/internal/breakout/order"
+)
+
+// attemptTime bounds one attempt, and releaseTime how long the attack may take
+// to end when the host has looked.
+const (
+	attemptTime = time.Minute
+	releaseTime = 20 * time.Second
+)
+
+// errBroken says that the box cannot be used for a further attempt.
+var errBroken = errors.New("the box did not survive the attempt")
+
+// make carries out the attack: it is started, reports and holds what it has,
+// the oracle looks, and it is let go.
+func (a *attempt) make(ctx context.Context, p Probe) (evidence string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, attemptTime, fmt.Errorf("the attempt took longer than %v", attemptTime))
+	defer cancel()
+	hold, release := io.Pipe()
+	defer release.Close()
+	heard := newHearing()
+	ended := make(chan error, 1)
+	go func() { ended <- a.exec(ctx, p, hold, heard) }()
+	var endErr error
+	over := false
+	select {
+	case <-heard.reported:
+	case endErr = <-ended:
+		over = true
+	case <-ctx.Done():
+		return "", fmt.Errorf("%w: %w", errBroken, context.Cause(ctx))
+	}
+	a.output, a.report = heard.sofar()
+	if evidence, err = p.Oracle.look(a); err != nil {
+		err = fmt.Errorf("looking at the host: %w", err)
+	}
+	if !over {
+		release.Close()
+		endErr, over = await(ended)
+		if !over {
+			return evidence, errors.Join(err, fmt.Errorf("%w: the attack does not end", errBroken))
+		}
+	}
+	return evidence, errors.Join(err, endErr)
+}
+
+func await(ended <-chan error) (error, bool) {
+	select {
+	case err := <-ended:
+		return err, true
+	case <-time.After(releaseTime):
+		return nil, false
+	}
+}
+
+// exec runs the attack to its end. That the kernel has killed it is a way to be
+// stopped; that it ended by itself without a report means that it was not made.
+func (a *attempt) exec(ctx context.Context, p Probe, stdin io.Reader, heard *hearing) error {
+	args := []string{AttackProgram}
+	for _, word := range p.Attack {
+		word = strings.ReplaceAll(word, "{token}", a.token)
+		args = append(args, a.stage.word(word))
+	}
+	var problems bounded
+	result, err := a.box.Exec(ctx, args, Stdio{Stdin: stdin, Stdout: heard, Stderr: &problems})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errBroken, err)
+	}
+	if _, report := order.Find(heard.bytes()); report || killed(result) {
+		return nil
+	}
+	return fmt.Errorf("the attack was not made: %s, %q", result.Ended, problems.text())
+}
+
+// killed says that a command was ended by a signal, as a shell counts.
+func killed(r proofbox.ExecResult) bool { return r.ExitCode > 128 }
+
+// hearing is what an attack writes, up to a bound. It says when there is a
+// report.
+type hearing struct {
+	reported chan struct{}
+
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+	said bool         // guarded by mu
+}
+
+func newHearing() *hearing { return &hearing{reported: make(chan struct{})} }
+
+// Write never fails: what is beyond the bound is dropped.
+func (h *hearing) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.text.Write(p[:min(len(p), order.MaxLine-h.text.Len())])
+	if !h.said {
+		if _, found := order.Find(h.text.Bytes()); found {
+			h.said = true
+			close(h.reported)
+		}
+	}
+	return len(p), nil
+}
+
+func (h *hearing) bytes() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return bytes.Clone(h.text.Bytes())
+}
+
+func (h *hearing) sofar() ([]byte, order.Report) {
+	text := h.bytes()
+	report, _ := order.Find(text) // an attack that was killed has none
+	return text, report
+}
+
+// bounded keeps the beginning of what is written to it.
+type bounded struct {
+	mu  sync.Mutex
+	buf bytes.Buffer // guarded by mu
+}
+
+const maxProblems = 2 << 10
+
+func (b *bounded) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.Write(p[:min(len(p), maxProblems-b.buf.Len())])
+	return len(p), nil
+}
+
+func (b *bounded) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

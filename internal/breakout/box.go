@@ -1,0 +1,51 @@
+package breakout
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"proofbox"
+	"proofbox/internal/box"
+)
+
+// Boxes starts the boxes of a trial, by the way that every run takes.
+type Boxes interface {
+	// Start starts a box in which the attack program waits. It answers
+	// [box.ErrNotWeaker] where the wall cannot be weakened so.
+	Start(ctx context.Context, s Start) (Box, error)
+	// Note journals something that the trial is about to make on the host.
+	Note(o box.Object) error
+}
+
+// Start is how a box of a trial is started.
+type Start struct {
+	Workspace string // the folder on the host whose copy the box gets
+	Limits    proofbox.Limits
+	Weakness  box.Weakness
+}
+
+// Box is a running box of a trial.
+type Box interface {
+	// Exec runs a command in the box and says how it ended. An error means
+	// that the box has broken off.
+	Exec(ctx context.Context, args []string, s Stdio) (proofbox.ExecResult, error)
+	// Processes lists the processes of the box as the host counts: for a wall
+	// with a kernel of its own, those that the wall itself is made of.
+	Processes() ([]int, error)
+	// Scratch is all that the box has written.
+	Scratch() *os.File
+	// End ends the box and gives its record when it has been torn down. It may
+	// be called more than once.
+	End() (proofbox.Run, error)
+}
+
+// Stdio is what a command in a box reads and writes.
+type Stdio struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// AttackProgram is where a box of a trial finds cmd/proofbox-attack, which lies
+// in the workspace as anything would that a user brings.
+const AttackProgram = box.Workdir + "/proofbox-attack"

@@ -1,0 +1,137 @@
+// Package breakout tries to break out of a box on this host, and says with
+// evidence what held.
+//
+// A [Trial] runs the probes of [Table] in boxes that are started as every run's
+// box is: as the box's user, as root in the box, and on a twin whose wall lacks
+// the protection that is meant to stop the attempt. An [Oracle] on the host
+// decides what was reached; what an attack says of itself decides nothing. A
+// probe whose twin stops it too proves nothing, and the trial says so.
+package breakout
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"proofbox"
+	"proofbox/internal/box"
+)
+
+// Trial is a trial of one wall.
+type Trial struct {
+	Boxes Boxes
+	Wall  proofbox.Wall
+	// Dir is the trial's own folder on the host.
+	Dir string
+	// Program is the path of cmd/proofbox-attack, statically linked.
+	Program string
+	Probes  []Probe
+	// Base is taken from every box of the trial. A trial of the suite itself
+	// sets it: a wall without a protection must be found out.
+	Base box.Weakness
+	// Progress hears what goes on; it is called by one goroutine at a time.
+	Progress func(string)
+
+	workspace string // on the host; boxes get copies
+
+	mu      sync.Mutex
+	results []proofbox.ProbeResult // of Probes, guarded by mu
+	done    int                    // sittings, guarded by mu
+}
+
+// sittingsAtOnce is how many boxes of a trial run at the same time.
+const sittingsAtOnce = 2
+
+// Run carries the trial out. An error means that there was no trial; whatever
+// goes wrong with a single probe is in its result.
+func (t *Trial) Run(ctx context.Context) (proofbox.Trial, error) {
+	began := time.Now().UTC()
+	if err := t.prepare(); err != nil {
+		return proofbox.Trial{}, err
+	}
+	sittings := t.plan()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(sittingsAtOnce)
+	for _, s := range sittings {
+		group.Go(func() error {
+			t.say(s, len(sittings))
+			return t.sit(ctx, s)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return proofbox.Trial{}, err
+	}
+	report := proofbox.Trial{
+		Wall: t.Wall, Began: began, Ended: time.Now().UTC(), Probes: t.results,
+		Uses: []proofbox.UseResult{}, Tally: map[proofbox.Verdict]int{},
+	}
+	for i := range report.Probes {
+		slices.SortStableFunc(report.Probes[i].Attempts, func(a, b proofbox.Attempt) int {
+			return slices.Index(everyone, a.As) - slices.Index(everyone, b.As)
+		})
+		judge(t.Probes[i], t.Wall, &report.Probes[i])
+		report.Tally[report.Probes[i].Verdict]++
+	}
+	report.Holds = report.Tally[proofbox.Escaped]+report.Tally[proofbox.Unproven] == 0
+	return report, nil
+}
+
+// prepare makes the workspace of the trial's boxes and the empty results.
+func (t *Trial) prepare() error {
+	// It must not lie in proofbox's own state, as nobody's workspace may.
+	t.workspace = filepath.Join(os.TempDir(), "proofbox-breakout-"+newNonce()[:8])
+	if err := t.Boxes.Note(box.Object{Kind: box.Folder, Name: t.workspace}); err != nil {
+		return err
+	}
+	if err := os.Mkdir(t.workspace, 0o700); err != nil {
+		return fmt.Errorf("making the workspace of the trial: %w", err)
+	}
+	if err := copyProgram(t.Program, filepath.Join(t.workspace, filepath.Base(AttackProgram))); err != nil {
+		return err
+	}
+	t.results = make([]proofbox.ProbeResult, len(t.Probes))
+	for i, p := range t.Probes {
+		t.results[i] = proofbox.ProbeResult{ID: p.ID, Title: p.Title, Attempts: []proofbox.Attempt{}}
+	}
+	return nil
+}
+
+func copyProgram(from, to string) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("opening the attack program: %w; `make build` builds it", err)
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return fmt.Errorf("copying the attack program: %w", err)
+	}
+	defer dst.Close()
+	if _, err := io.Copy(dst, src); err != nil {
+		return fmt.Errorf("copying the attack program: %w", err)
+	}
+	return dst.Close()
+}
+
+func (t *Trial) say(s *sitting, all int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done++
+	if t.Progress != nil {
+		t.Progress(fmt.Sprintf("box %d of %d: %d attempts %s", t.done, all, len(s.probes), s.text()))
+	}
+}
+
+// record adds what became of one attempt.
+func (t *Trial) record(probe int, a proofbox.Attempt) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.results[probe].Attempts = append(t.results[probe].Attempts, a)
+}

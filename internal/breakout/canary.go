@@ -1,0 +1,123 @@
+package breakout
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"proofbox/internal/box"
+)
+
+// canary listens on the host where no box must get to, and remembers what it is
+// told.
+type canary struct {
+	close func()
+
+	mu   sync.Mutex
+	told strings.Builder // guarded by mu
+}
+
+// maxTold bounds what a canary remembers.
+const maxTold = 1 << 20
+
+// hear takes what was said to the canary.
+func (c *canary) hear(p []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.told.Len() < maxTold {
+		c.told.Write(p)
+	}
+}
+
+func (c *canary) heard(token string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Contains(c.told.String(), token)
+}
+
+// listen starts the canaries: on loopback, on an abstract socket and on one with
+// a path.
+func (s *stage) listen(note func(box.Object) error) error {
+	abstract := "@proofbox-canary-" + newNonce()[:8]
+	path := filepath.Join(s.flags["tmp"].path + ".sock")
+	if err := note(box.Object{Kind: box.Socket, Name: path}); err != nil {
+		return err
+	}
+	for _, l := range []struct{ name, network, address string }{
+		{"tcp", "tcp4", "127.0.0.1:0"}, {"tcp6", "tcp6", "[::1]:0"},
+		{"abstract", "unix", abstract}, {"socket", "unix", path},
+	} {
+		if err := s.listenOn(l.name, l.network, l.address); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		return fmt.Errorf("opening a canary to everybody: %w", err)
+	}
+	return s.listenPackets()
+}
+
+func (s *stage) listenOn(name, network, address string) error {
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return fmt.Errorf("starting the canary %s: %w", name, err)
+	}
+	c := &canary{close: func() { l.Close() }}
+	s.canaries[name], s.words[name] = c, l.Addr().String()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return // it was closed
+			}
+			go c.converse(conn)
+		}
+	}()
+	return nil
+}
+
+// converse hears one caller out, within a time.
+func (c *canary) converse(conn net.Conn) {
+	defer conn.Close()
+	if conn.SetDeadline(time.Now().Add(10*time.Second)) != nil {
+		return
+	}
+	buf := make([]byte, 512)
+	for {
+		n, err := conn.Read(buf)
+		c.hear(buf[:n])
+		if err != nil {
+			return
+		}
+		if _, err := conn.Write([]byte("heard\n")); err != nil {
+			return
+		}
+	}
+}
+
+func (s *stage) listenPackets() error {
+	l, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("starting the canary udp: %w", err)
+	}
+	c := &canary{close: func() { l.Close() }}
+	s.canaries["udp"], s.words["udp"] = c, l.LocalAddr().String()
+	go func() {
+		buf := make([]byte, 512)
+		for {
+			n, from, err := l.ReadFrom(buf)
+			if err != nil {
+				return // it was closed
+			}
+			c.hear(buf[:n])
+			if _, err := l.WriteTo([]byte("heard\n"), from); err != nil {
+				return
+			}
+		}
+	}()
+	return nil
+}

@@ -1,0 +1,228 @@
+package breakout
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"proofbox/internal/breakout/order"
+)
+
+// Oracle looks at the host while an attack holds what it has reached, and says
+// what it sees of it. It believes nothing that comes out of the box but a nonce,
+// which nobody can make up.
+type Oracle struct {
+	// Says is what it looks at, in words.
+	Says string
+	// look gives what shows that the attempt has reached its aim; nothing where
+	// it has not.
+	look func(*attempt) (evidence string, err error)
+}
+
+// attempt is an attack that is being carried out in a box.
+type attempt struct {
+	stage  *stage
+	box    Box
+	token  string // a nonce that the attack leaves wherever it gets to
+	output []byte // all that the attack has written
+	report order.Report
+}
+
+// either is reached where one of some oracles is.
+func either(oracles ...Oracle) Oracle {
+	says := make([]string, len(oracles))
+	for i, o := range oracles {
+		says[i] = o.Says
+	}
+	return Oracle{strings.Join(says, ", or "), func(a *attempt) (string, error) {
+		for _, o := range oracles {
+			if evidence, err := o.look(a); evidence != "" || err != nil {
+				return evidence, err
+			}
+		}
+		return "", nil
+	}}
+}
+
+// revealed looks for the nonces of planted flags in what the attack writes.
+func revealed(flags ...string) Oracle {
+	return Oracle{"whether the attack can say what is written in the flag " + strings.Join(flags, ", "), func(a *attempt) (string, error) {
+		for _, name := range flags {
+			f := a.stage.flag(name)
+			if bytes.Contains(a.output, []byte(f.nonce)) {
+				return fmt.Sprintf("it says what is written in %s", f.where), nil
+			}
+		}
+		return "", nil
+	}}
+}
+
+// changed looks whether planted files are as they were.
+func changed(flags ...string) Oracle {
+	return Oracle{"whether the flag " + strings.Join(flags, ", ") + " is as it was planted", func(a *attempt) (string, error) {
+		for _, name := range flags {
+			f := a.stage.flag(name)
+			now, err := f.read()
+			if err != nil {
+				return "", err
+			}
+			if now != f.text {
+				return fmt.Sprintf("%s has changed", f.where), nil
+			}
+		}
+		return "", nil
+	}}
+}
+
+// heard looks whether a canary listener was sent the attack's token.
+func heard(names ...string) Oracle {
+	return Oracle{"whether the host's listener at " + strings.Join(names, ", ") + " hears the attack", func(a *attempt) (string, error) {
+		for _, name := range names {
+			if a.stage.canary(name).heard(a.token) {
+				return fmt.Sprintf("the listener at %s was told the token", name), nil
+			}
+		}
+		return "", nil
+	}}
+}
+
+// holds looks for a descriptor of the box's processes whose link in /proc
+// matches one of some patterns of filepath.Match.
+func holds(patterns ...string) Oracle {
+	return Oracle{"whether a process of the box holds " + strings.Join(patterns, ", "), func(a *attempt) (string, error) {
+		return a.eachProcess(func(pid int) (string, error) {
+			for _, link := range descriptors(pid) {
+				if matches(patterns, link) {
+					return fmt.Sprintf("process %d holds %s", pid, link), nil
+				}
+			}
+			return "", nil
+		})
+	}}
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		ok, err := filepath.Match(p, name)
+		if err != nil {
+			panic(fmt.Sprintf("breakout: the pattern %q: %v", p, err))
+		}
+		return ok
+	})
+}
+
+// descriptors lists what a process has open. One that has ended has nothing.
+func descriptors(pid int) []string {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var links []string
+	for _, e := range entries {
+		if link, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
+			links = append(links, link)
+		}
+	}
+	return links
+}
+
+// shares looks for a process of the box that is in a namespace of the host.
+func shares(kind string) Oracle {
+	return Oracle{"whether a process of the box is in the host's " + kind + " namespace", func(a *attempt) (string, error) {
+		host, err := os.Readlink("/proc/self/ns/" + kind)
+		if err != nil {
+			return "", fmt.Errorf("looking at this process's namespaces: %w", err)
+		}
+		return a.eachProcess(func(pid int) (string, error) {
+			if space := namespaceOf(pid, kind); space == host {
+				return fmt.Sprintf("process %d is in the host's %s namespace %s", pid, kind, host), nil
+			}
+			return "", nil
+		})
+	}}
+}
+
+// parts looks for two processes of the box that are in different namespaces of
+// a kind: one of them has made itself a new one.
+func parts(kind string) Oracle {
+	return Oracle{"whether a process of the box has made itself a " + kind + " namespace", func(a *attempt) (string, error) {
+		first := ""
+		return a.eachProcess(func(pid int) (string, error) {
+			space := namespaceOf(pid, kind)
+			if first == "" {
+				first = space
+			}
+			if space != "" && space != first {
+				return fmt.Sprintf("process %d is in %s and not in %s", pid, space, first), nil
+			}
+			return "", nil
+		})
+	}}
+}
+
+// namespaceOf gives a namespace of a process; nothing where it has ended. It
+// looks at every thread, because a thread can leave the others' namespace.
+func namespaceOf(pid int, kind string) string {
+	own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+	if err != nil {
+		return ""
+	}
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/ns/%s", pid, kind))
+	if err != nil {
+		panic(fmt.Sprintf("breakout: a pattern of numbers and words: %v", err))
+	}
+	for _, t := range threads {
+		if space, err := os.Readlink(t); err == nil && space != own {
+			return space
+		}
+	}
+	return own
+}
+
+// status looks for a process of the box whose field in proc_pid_status(5) is not
+// what the wall promises.
+func status(field, promised string) Oracle {
+	return Oracle{"whether " + field + " of a process of the box is not " + promised, func(a *attempt) (string, error) {
+		return a.eachProcess(func(pid int) (string, error) {
+			if value, ok := statusOf(pid, field); ok && value != promised {
+				return fmt.Sprintf("%s of process %d is %s", field, pid, value), nil
+			}
+			return "", nil
+		})
+	}}
+}
+
+// statusOf reads a field of a process's status; not ok where it has ended.
+func statusOf(pid int, field string) (value string, ok bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return "", false
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, _ := strings.Cut(line, ":"); name == field {
+			return strings.TrimSpace(value), true
+		}
+	}
+	return "", false
+}
+
+// eachProcess looks at every process of the box until one shows something.
+func (a *attempt) eachProcess(look func(pid int) (string, error)) (string, error) {
+	pids, err := a.box.Processes()
+	if err != nil {
+		return "", err
+	}
+	if len(pids) == 0 {
+		return "", fmt.Errorf("no process of the box is there to look at")
+	}
+	for _, pid := range pids {
+		if evidence, err := look(pid); evidence != "" || err != nil {
+			return evidence, err
+		}
+	}
+	return "", nil
+}

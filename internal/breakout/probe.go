@@ -1,0 +1,119 @@
+package breakout
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"proofbox"
+	"proofbox/internal/box"
+)
+
+// Probe is one attempt to break out.
+type Probe struct {
+	// ID is the line of the catalogue and, where a line has several probes, a
+	// letter: "G6b". Its first letter names the group.
+	ID string
+	// Title says what is attempted.
+	Title string
+	// Attack is the name of an attack of cmd/proofbox-attack and what it
+	// needs. Words of the stage in braces ("{home}") are replaced; see
+	// [stage.word].
+	Attack []string
+	// Oracle decides whether the attempt has reached its aim.
+	Oracle Oracle
+	// Box is how the whole wall is started, where it is not the usual way.
+	Box Setting
+	// Twin is what the wall is started without, or with, where the same attempt
+	// must succeed.
+	Twin Setting
+	// UserOnly leaves out the attempt as root in the box, where being root is
+	// what the probe is about, or makes no difference.
+	UserOnly bool
+	// Not says for which walls the probe makes no sense, and why.
+	Not map[proofbox.Wall]string
+}
+
+// Setting is how a box of a trial differs from the usual one.
+type Setting struct {
+	box.Weakness
+	Limits proofbox.Limits // zero fields are proofbox's defaults
+}
+
+// Group is the family that the probe belongs to.
+func (p Probe) Group() string { return p.ID[:1] }
+
+// Describe puts probes into the form of a document.
+func Describe(probes []Probe) []proofbox.ProbeInfo {
+	list := make([]proofbox.ProbeInfo, len(probes))
+	for i, p := range probes {
+		list[i] = p.info()
+	}
+	return list
+}
+
+func (p Probe) info() proofbox.ProbeInfo {
+	return proofbox.ProbeInfo{ID: p.ID, Title: p.Title, Oracle: p.Oracle.Says, Twin: p.Twin.words(), Not: p.Not}
+}
+
+// words says how the setting differs from the usual one.
+func (s Setting) words() []string {
+	words := s.Weakness.Names()
+	if s.Limits != (proofbox.Limits{}) {
+		words = append(words, s.limitWords()...)
+	}
+	return words
+}
+
+func (s Setting) limitWords() []string {
+	var words []string
+	for _, l := range []struct {
+		set  bool
+		text string
+	}{
+		{s.Limits.Memory > 0, "memory " + s.Limits.Memory.String()},
+		{s.Limits.CPUs > 0, "cpus " + number(s.Limits.CPUs)},
+		{s.Limits.Pids > 0, "pids " + number(float64(s.Limits.Pids))},
+		{s.Limits.Disk > 0, "disk " + s.Limits.Disk.String()},
+		{s.Limits.Time > 0, "time " + s.Limits.Time.String()},
+		{s.Limits.Output > 0, "output " + s.Limits.Output.String()},
+	} {
+		if l.set {
+			words = append(words, l.text)
+		}
+	}
+	return words
+}
+
+// onlyKernel leaves a probe out for walls where the call is not answered by the
+// host's kernel.
+func onlyKernel() map[proofbox.Wall]string {
+	return map[proofbox.Wall]string{
+		proofbox.Gvisor:  "the call is answered by gVisor's kernel and does not reach the host's",
+		proofbox.MicroVM: "the call is answered by the guest's kernel and does not reach the host's",
+	}
+}
+
+// Table lists every probe, in the order of the catalogue.
+func Table() []Probe {
+	return slices.Concat(files(), namespaces(), kernel())
+}
+
+// Select gives the probes whose ID matches a pattern of path.Match; all where it
+// is empty.
+func Select(pattern string) ([]Probe, error) {
+	var selected []Probe
+	for _, p := range Table() {
+		match, err := path.Match(pattern, p.ID)
+		if err != nil {
+			return nil, fmt.Errorf("the pattern %q of probes: %w", pattern, err)
+		}
+		if match || pattern == "" {
+			selected = append(selected, p)
+		}
+	}
+	if len(selected) == 0 {
+		return nil, fmt.Errorf("no probe matches %q; `proofbox breakout list` names them", pattern)
+	}
+	return selected, nil
+}

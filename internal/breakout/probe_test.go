@@ -1,0 +1,44 @@
+package breakout
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"proofbox"
+)
+
+// TestTable holds the table against what the rest relies on.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	id := regexp.MustCompile(`^[A-R][1-9][0-9]?[a-z]?$`)
+	for _, p := range Table() {
+		if !id.MatchString(p.ID) || seen[p.ID] {
+			t.Errorf("the ID %q is no line of the catalogue, or is there twice", p.ID)
+		}
+		seen[p.ID] = true
+		if p.Title == "" || p.Oracle.Says == "" || p.Oracle.look == nil || len(p.Attack) == 0 {
+			t.Errorf("%s lacks a title, an oracle or an attack", p.ID)
+		}
+		if strings.Join(p.Twin.words(), "") == strings.Join(p.Box.words(), "") {
+			t.Errorf("the twin of %s is as strong as the wall", p.ID)
+		}
+		if p.Not[proofbox.Container] != "" && p.Not[proofbox.Gvisor] != "" && p.Not[proofbox.MicroVM] != "" {
+			t.Errorf("%s is for no wall at all", p.ID)
+		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	t.Parallel()
+	some, err := Select("G*")
+	if err != nil || len(some) == 0 || some[0].Group() != "G" {
+		t.Errorf("%d probes, %v", len(some), err)
+	}
+	for _, bad := range []string{"Z9", "["} {
+		if _, err := Select(bad); err == nil {
+			t.Errorf("%q selects something", bad)
+		}
+	}
+}

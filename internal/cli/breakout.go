@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"proofbox"
+)
+
+func (a *app) breakoutCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "breakout", Short: "Attack a wall of this host and say, with evidence, what held", Args: usageArgs(cobra.NoArgs),
+		Long: `Attack a wall of this host and say, with evidence, what held.
+
+Every probe is attempted in a box that is started as every run's box is, as the
+box's user and as root in the box, and once more on a twin whose wall lacks the
+protection that is meant to stop it. What was reached is decided by what the
+host sees. A probe that its twin stops too proves nothing and is called unproven.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.breakoutRunCommand(), a.breakoutListCommand())
+	return cmd
+}
+
+func (a *app) breakoutRunCommand() *cobra.Command {
+	var wall, only, attack string
+	cmd := &cobra.Command{
+		Use: "run", Short: "Attack one wall", Args: usageArgs(cobra.NoArgs),
+		Long: `Attack one wall. Exits with 1 where a probe has escaped or is unproven, or where
+ordinary work does not go well behind the wall.`,
+		Example: "  proofbox breakout run --wall container\n  proofbox breakout run --wall gvisor --only 'G*'",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			req := proofbox.TrialRequest{Only: only}
+			var err error
+			if req.Wall, err = trialWall(wall); err != nil {
+				return usage(cmd, err)
+			}
+			if attack != "" {
+				if req.Attack, err = os.ReadFile(attack); err != nil {
+					return err
+				}
+			}
+			return a.breakout(cmd, req)
+		},
+	}
+	cmd.Flags().StringVar(&wall, "wall", "", "the `WALL` to attack: container, gvisor or microvm")
+	cmd.Flags().StringVar(&only, "only", "", "run the probes whose ID matches a `GLOB`")
+	cmd.Flags().StringVar(&attack, "attack", "", "run the script in `FILE` as the only probe")
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+func (a *app) breakout(cmd *cobra.Command, req proofbox.TrialRequest) error {
+	progress := a.newProgress()
+	trial, err := a.client.Breakout(cmd.Context(), req, progress.hear)
+	progress.stop()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = a.document(trial)
+	} else {
+		a.showTrial(trial)
+	}
+	if err == nil && !trial.Holds {
+		err = &exitError{code: exitFailed}
+	}
+	return err
+}
+
+// showTrial writes a page about a trial: what did not hold first.
+func (a *app) showTrial(t proofbox.Trial) {
+	wall := string(t.Wall)
+	if t.Accelerator != "" {
+		wall += " (" + t.Accelerator + ")"
+	}
+	a.printf("%s: %s\n", wall, tallyText(t.Tally))
+	a.printf("%s in %v\n", plural(len(t.Probes), "probe"), t.Ended.Sub(t.Began).Round(time.Second/10))
+	for _, v := range []proofbox.Verdict{proofbox.Escaped, proofbox.Unproven, proofbox.NotApplicable, proofbox.Contained} {
+		a.showVerdict(v, t.Probes)
+	}
+}
+
+func tallyText(tally map[proofbox.Verdict]int) string {
+	var parts []string
+	for _, v := range proofbox.Verdicts {
+		parts = append(parts, fmt.Sprintf("%d %s", tally[v], v))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (a *app) showVerdict(v proofbox.Verdict, probes []proofbox.ProbeResult) {
+	probes = slices.DeleteFunc(slices.Clone(probes), func(p proofbox.ProbeResult) bool { return p.Verdict != v })
+	if len(probes) == 0 {
+		return
+	}
+	a.printf("\n%s\n", v)
+	for _, p := range probes {
+		a.printf("  %-5s %s\n", p.ID, p.Title)
+		a.printf("        %s\n", p.Why)
+	}
+}
+
+func (a *app) breakoutListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the probes: what each attempts, what decides, what its twin lacks", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			probes, err := a.client.Probes(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.document(probes)
+			}
+			for _, p := range probes {
+				a.printf("%-5s %s\n      decided by %s\n      twin: %s\n", p.ID, p.Title, p.Oracle, strings.Join(p.Twin, ", "))
+			}
+			return nil
+		},
+	}
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+// errNoWall is about a trial of nothing in particular.
+var errNoWall = errors.New("name the wall to attack with --wall: container, gvisor or microvm")
+
+// trialWall reads the wall to attack.
+func trialWall(name string) (proofbox.Wall, error) {
+	wall, err := proofbox.ParseWall(name)
+	if err == nil && wall == proofbox.AutoWall {
+		err = errNoWall
+	}
+	return wall, err
+}

@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"proofbox"
+	"proofbox/internal/box"
+	"proofbox/internal/breakout"
+)
+
+// Breakout tries to break out of a wall of this host.
+func (d *Daemon) Breakout(ctx context.Context, req proofbox.TrialRequest, progress func(proofbox.Event)) (proofbox.Trial, error) {
+	probes, err := breakout.Select(req.Only)
+	if err != nil {
+		return proofbox.Trial{}, err
+	}
+	if state := d.wallState(ctx, req.Wall); !state.Available {
+		return proofbox.Trial{}, fmt.Errorf("the wall %q cannot be tried on this host: %s", req.Wall, state.Why)
+	}
+	return d.trial(ctx, &breakout.Trial{
+		Wall: req.Wall, Program: d.programs.attack, Probes: probes,
+		Progress: func(text string) { progress(proofbox.Event{Progress: text}) },
+	})
+}
+
+// Probes lists what a trial attempts.
+func (d *Daemon) Probes(context.Context) ([]proofbox.ProbeInfo, error) {
+	return breakout.Describe(breakout.Table()), nil
+}
+
+// trial carries a trial out in a folder of its own, whose journal has whatever
+// the trial makes on the host.
+func (d *Daemon) trial(ctx context.Context, t *breakout.Trial) (proofbox.Trial, error) {
+	id, lock, err := d.store.create()
+	if err != nil {
+		return proofbox.Trial{}, err
+	}
+	defer lock.Close()
+	stage := &trialStage{daemon: d, wall: t.Wall, dir: d.store.dir(id)}
+	if stage.journal, err = box.NewJournal(stage.dir); err != nil {
+		return proofbox.Trial{}, errors.Join(err, d.store.settle(id))
+	}
+	t.Boxes, t.Dir = stage, stage.dir
+	report, err := t.Run(ctx)
+	err = errors.Join(err, stage.clear(context.WithoutCancel(ctx)))
+	if err != nil {
+		return report, err
+	}
+	return report, errors.Join(d.store.settle(id), d.store.forget(id))
+}
+
+// trialStage is the host's side of a trial.
+type trialStage struct {
+	daemon *Daemon
+	wall   proofbox.Wall
+	dir    string
+
+	mu      sync.Mutex
+	journal *box.Journal
+	objects []box.Object // guarded by mu
+}
+
+var _ breakout.Boxes = (*trialStage)(nil)
+
+// Note implements [breakout.Boxes].
+func (t *trialStage) Note(o box.Object) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.journal.Note(o); err != nil {
+		return err
+	}
+	t.objects = append(t.objects, o)
+	return nil
+}
+
+// clear removes what the trial has planted and verifies that it is gone.
+func (t *trialStage) clear(ctx context.Context) error {
+	account := box.Release(ctx, t.objects)
+	err := t.journal.Close()
+	for _, o := range account {
+		if !o.Gone {
+			err = errors.Join(err, fmt.Errorf("the trial has left the %s %q: %s", o.Kind, o.Name, o.Found))
+		}
+	}
+	return err
+}
+
+// Start implements [breakout.Boxes]: it begins a run as [Daemon.Run] does.
+func (t *trialStage) Start(ctx context.Context, s breakout.Start) (breakout.Box, error) {
+	req := proofbox.RunRequest{
+		Spec: proofbox.Spec{
+			Name: "breakout", Wall: t.wall, Risk: proofbox.Risk{Code: proofbox.Reviewed},
+			Workspace: proofbox.Workspace{Original: s.Workspace}, Limits: s.Limits,
+		},
+		Command: []string{breakout.AttackProgram, "wait"}, Stdin: true,
+	}
+	session, err := t.daemon.begin(ctx, req, s.Weakness)
+	if err != nil {
+		return nil, err
+	}
+	return superviseTrial(ctx, session, req)
+}

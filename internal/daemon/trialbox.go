@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+
+	"proofbox"
+	"proofbox/internal/api"
+	"proofbox/internal/box"
+	"proofbox/internal/breakout"
+	"proofbox/internal/door"
+)
+
+// trialBox is a run whose command waits while a trial makes its attempts.
+type trialBox struct {
+	session *session
+	hold    io.Closer // the command's input, which ends it
+
+	over chan struct{} // closed when the run has been torn down
+	err  error         // of the supervision, once over is closed
+
+	once sync.Once
+}
+
+var _ breakout.Box = (*trialBox)(nil)
+
+// superviseTrial takes a run from its plan to the point where its command waits.
+func superviseTrial(ctx context.Context, s *session, req proofbox.RunRequest) (*trialBox, error) {
+	stdin, hold := io.Pipe()
+	b := &trialBox{session: s, hold: hold, over: make(chan struct{})}
+	running := make(chan struct{})
+	go func() {
+		defer close(b.over)
+		b.err = s.supervise(context.WithoutCancel(ctx), req, api.Session{
+			Stdin: stdin, Stdout: io.Discard, Stderr: io.Discard,
+			Event: func(e proofbox.Event) {
+				if e.Running {
+					close(running)
+				}
+			},
+			Drive: func(api.Driver) {},
+		})
+		stdin.Close()
+	}()
+	select {
+	case <-running:
+		return b, nil
+	case <-b.over:
+		err := errors.Join(b.err, s.daemon.store.forget(s.run.ID))
+		if err == nil {
+			err = errors.New("the box of the trial ended before its first attempt: " + s.run.Ended)
+		}
+		return nil, err
+	case <-ctx.Done():
+		_, err := b.End()
+		return nil, errors.Join(context.Cause(ctx), err)
+	}
+}
+
+// Exec implements [breakout.Box].
+func (b *trialBox) Exec(ctx context.Context, args []string, stdio breakout.Stdio) (proofbox.ExecResult, error) {
+	s := b.session
+	command := door.Command{
+		Args: args, Env: s.prepared.environment(s.run.ID), Dir: box.Workdir, Stdin: stdio.Stdin != nil,
+	}
+	exit, err := s.startedBox().Exec(ctx, command, box.Stdio{Stdin: stdio.Stdin, Stdout: stdio.Stdout, Stderr: stdio.Stderr}, nil)
+	if err != nil {
+		return proofbox.ExecResult{}, err
+	}
+	ended, code := box.ExitWords(exit)
+	return proofbox.ExecResult{Ended: ended, ExitCode: code}, nil
+}
+
+// Processes implements [breakout.Box].
+func (b *trialBox) Processes() ([]int, error) { return b.session.startedBox().Processes() }
+
+// Scratch implements [breakout.Box].
+func (b *trialBox) Scratch() *os.File { return b.session.startedBox().Scratch() }
+
+// End implements [breakout.Box]. The run of a trial is in the audit log and not
+// among the runs, unless something of it is left.
+func (b *trialBox) End() (proofbox.Run, error) {
+	b.once.Do(func() {
+		b.hold.Close()
+		b.session.stop(box.Stopped)
+		<-b.over
+		if b.err == nil && b.session.run.Teardown.Clean {
+			b.err = b.session.daemon.store.forget(b.session.run.ID)
+		}
+	})
+	return *b.session.run, b.err
+}
