@@ -107,8 +107,10 @@ func (w Weakness) shared() (flags uintptr) {
 		set  bool
 		flag uintptr
 	}{
-		{w.HostUsers, unix.CLONE_NEWUSER}, {w.Network, unix.CLONE_NEWNET},
-		{w.IPC, unix.CLONE_NEWIPC}, {w.UTS, unix.CLONE_NEWUTS},
+		{w.HostUsers, unix.CLONE_NEWUSER},
+		{w.Network, unix.CLONE_NEWNET},
+		{w.IPC, unix.CLONE_NEWIPC},
+		{w.UTS, unix.CLONE_NEWUTS},
 	} {
 		if s.set {
 			flags |= s.flag

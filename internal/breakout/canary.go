@@ -48,8 +48,10 @@ func (s *stage) listen(note func(box.Object) error) error {
 		return err
 	}
 	for _, l := range []struct{ name, network, address string }{
-		{"tcp", "tcp4", "127.0.0.1:0"}, {"tcp6", "tcp6", "[::1]:0"},
-		{"abstract", "unix", abstract}, {"socket", "unix", path},
+		{"tcp", "tcp4", "127.0.0.1:0"},
+		{"tcp6", "tcp6", "[::1]:0"},
+		{"abstract", "unix", abstract},
+		{"socket", "unix", path},
 	} {
 		if err := s.listenOn(l.name, l.network, l.address); err != nil {
 			return err
