@@ -96,7 +96,7 @@ func onlyKernel() map[proofbox.Wall]string {
 
 // Table lists every probe, in the order of the catalogue.
 func Table() []Probe {
-	return slices.Concat(files(), namespaces(), kernel())
+	return slices.Concat(files(), namespaces(), kernel(), egress())
 }
 
 // Select gives the probes whose ID matches a pattern of path.Match; all where it
