@@ -28,7 +28,8 @@ type attack func(args []string) order.Report
 func attacks() map[string]attack {
 	all := map[string]attack{}
 	for _, group := range []map[string]attack{
-		files, procs, namespaces, calls, egress,
+		files, procs, namespaces, calls,
+		egress, exhaustion, planted,
 	} {
 		maps.Copy(all, group)
 	}

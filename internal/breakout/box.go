@@ -35,9 +35,21 @@ type Box interface {
 	Processes() ([]int, error)
 	// Scratch is all that the box has written.
 	Scratch() *os.File
-	// End ends the box and gives its record when it has been torn down. It may
-	// be called more than once.
-	End() (proofbox.Run, error)
+	// End ends the box and gives what is left of it when it has been torn
+	// down. It may be called more than once.
+	End() (Remains, error)
+}
+
+// Remains are what is left of a box that was torn down: its record, its output
+// and its changes.
+type Remains interface {
+	Run() proofbox.Run
+	// Diff gives the changes as `proofbox diff` does.
+	Diff(ctx context.Context) (proofbox.Diff, error)
+	// Keep applies them to the workspace as `proofbox keep` does.
+	Keep(ctx context.Context, r proofbox.KeepRequest) (proofbox.KeepReceipt, error)
+	// Forget removes the record; nothing can be asked afterwards.
+	Forget() error
 }
 
 // Stdio is what a command in a box reads and writes.

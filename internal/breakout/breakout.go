@@ -11,9 +11,6 @@ package breakout
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -39,8 +36,6 @@ type Trial struct {
 	// Progress hears what goes on; it is called by one goroutine at a time.
 	Progress func(string)
 
-	workspace string // on the host; boxes get copies
-
 	mu      sync.Mutex
 	results []proofbox.ProbeResult // of Probes, guarded by mu
 	done    int                    // sittings, guarded by mu
@@ -53,8 +48,9 @@ const sittingsAtOnce = 2
 // goes wrong with a single probe is in its result.
 func (t *Trial) Run(ctx context.Context) (proofbox.Trial, error) {
 	began := time.Now().UTC()
-	if err := t.prepare(); err != nil {
-		return proofbox.Trial{}, err
+	t.results = make([]proofbox.ProbeResult, len(t.Probes))
+	for i, p := range t.Probes {
+		t.results[i] = proofbox.ProbeResult{ID: p.ID, Title: p.Title, Attempts: []proofbox.Attempt{}}
 	}
 	sittings := t.plan()
 	group, ctx := errgroup.WithContext(ctx)
@@ -81,43 +77,6 @@ func (t *Trial) Run(ctx context.Context) (proofbox.Trial, error) {
 	}
 	report.Holds = report.Tally[proofbox.Escaped]+report.Tally[proofbox.Unproven] == 0
 	return report, nil
-}
-
-// prepare makes the workspace of the trial's boxes and the empty results.
-func (t *Trial) prepare() error {
-	// It must not lie in proofbox's own state, as nobody's workspace may.
-	t.workspace = filepath.Join(os.TempDir(), "proofbox-breakout-"+newNonce()[:8])
-	if err := t.Boxes.Note(box.Object{Kind: box.Folder, Name: t.workspace}); err != nil {
-		return err
-	}
-	if err := os.Mkdir(t.workspace, 0o700); err != nil {
-		return fmt.Errorf("making the workspace of the trial: %w", err)
-	}
-	if err := copyProgram(t.Program, filepath.Join(t.workspace, filepath.Base(AttackProgram))); err != nil {
-		return err
-	}
-	t.results = make([]proofbox.ProbeResult, len(t.Probes))
-	for i, p := range t.Probes {
-		t.results[i] = proofbox.ProbeResult{ID: p.ID, Title: p.Title, Attempts: []proofbox.Attempt{}}
-	}
-	return nil
-}
-
-func copyProgram(from, to string) error {
-	src, err := os.Open(from)
-	if err != nil {
-		return fmt.Errorf("opening the attack program: %w; `make build` builds it", err)
-	}
-	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
-		return fmt.Errorf("copying the attack program: %w", err)
-	}
-	defer dst.Close()
-	if _, err := io.Copy(dst, src); err != nil {
-		return fmt.Errorf("copying the attack program: %w", err)
-	}
-	return dst.Close()
 }
 
 func (t *Trial) say(s *sitting, all int) {

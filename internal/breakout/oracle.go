@@ -2,10 +2,12 @@ package breakout
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"proofbox/internal/breakout/order"
@@ -18,17 +20,33 @@ type Oracle struct {
 	// Says is what it looks at, in words.
 	Says string
 	// look gives what shows that the attempt has reached its aim; nothing where
-	// it has not.
+	// it has not. It is nil where only after decides.
 	look func(*attempt) (evidence string, err error)
+	// after, where it is set, looks once more when the box has been torn down.
+	after func(*attempt, Remains) (evidence string, err error)
+}
+
+// during is an oracle that looks while the attack holds.
+func during(says string, look func(*attempt) (string, error)) Oracle {
+	return Oracle{Says: says, look: look}
+}
+
+// afterwards is an oracle that looks when the box has been torn down.
+func afterwards(says string, after func(*attempt, Remains) (string, error)) Oracle {
+	return Oracle{Says: says, after: after}
 }
 
 // attempt is an attack that is being carried out in a box.
 type attempt struct {
-	stage  *stage
-	box    Box
-	token  string // a nonce that the attack leaves wherever it gets to
-	output []byte // all that the attack has written
-	report order.Report
+	context context.Context // of the attempt
+	session *session
+	stage   *stage
+	box     Box
+	token   string // a nonce that the attack leaves wherever it gets to
+	output  []byte // all that the attack has written
+	report  order.Report
+	// workspace is the folder on the host whose copy the box has.
+	workspace string
 }
 
 // either is reached where one of some oracles is.
@@ -37,19 +55,19 @@ func either(oracles ...Oracle) Oracle {
 	for i, o := range oracles {
 		says[i] = o.Says
 	}
-	return Oracle{strings.Join(says, ", or "), func(a *attempt) (string, error) {
+	return during(strings.Join(says, ", or "), func(a *attempt) (string, error) {
 		for _, o := range oracles {
 			if evidence, err := o.look(a); evidence != "" || err != nil {
 				return evidence, err
 			}
 		}
 		return "", nil
-	}}
+	})
 }
 
 // revealed looks for the nonces of planted flags in what the attack writes.
 func revealed(flags ...string) Oracle {
-	return Oracle{"whether the attack can say what is written in the flag " + strings.Join(flags, ", "), func(a *attempt) (string, error) {
+	return during("whether the attack can say what is written in the flag "+strings.Join(flags, ", "), func(a *attempt) (string, error) {
 		for _, name := range flags {
 			f := a.stage.flag(name)
 			if bytes.Contains(a.output, []byte(f.nonce)) {
@@ -57,12 +75,12 @@ func revealed(flags ...string) Oracle {
 			}
 		}
 		return "", nil
-	}}
+	})
 }
 
 // changed looks whether planted files are as they were.
 func changed(flags ...string) Oracle {
-	return Oracle{"whether the flag " + strings.Join(flags, ", ") + " is as it was planted", func(a *attempt) (string, error) {
+	return during("whether the flag "+strings.Join(flags, ", ")+" is as it was planted", func(a *attempt) (string, error) {
 		for _, name := range flags {
 			f := a.stage.flag(name)
 			now, err := f.read()
@@ -74,25 +92,25 @@ func changed(flags ...string) Oracle {
 			}
 		}
 		return "", nil
-	}}
+	})
 }
 
 // heard looks whether a canary listener was sent the attack's token.
 func heard(names ...string) Oracle {
-	return Oracle{"whether the host's listener at " + strings.Join(names, ", ") + " hears the attack", func(a *attempt) (string, error) {
+	return during("whether the host's listener at "+strings.Join(names, ", ")+" hears the attack", func(a *attempt) (string, error) {
 		for _, name := range names {
 			if a.stage.canary(name).heard(a.token) {
 				return fmt.Sprintf("the listener at %s was told the token", name), nil
 			}
 		}
 		return "", nil
-	}}
+	})
 }
 
 // holds looks for a descriptor of the box's processes whose link in /proc
 // matches one of some patterns of filepath.Match.
 func holds(patterns ...string) Oracle {
-	return Oracle{"whether a process of the box holds " + strings.Join(patterns, ", "), func(a *attempt) (string, error) {
+	return during("whether a process of the box holds "+strings.Join(patterns, ", "), func(a *attempt) (string, error) {
 		return a.eachProcess(func(pid int) (string, error) {
 			for _, link := range descriptors(pid) {
 				if matches(patterns, link) {
@@ -101,7 +119,7 @@ func holds(patterns ...string) Oracle {
 			}
 			return "", nil
 		})
-	}}
+	})
 }
 
 func matches(patterns []string, name string) bool {
@@ -132,7 +150,7 @@ func descriptors(pid int) []string {
 
 // shares looks for a process of the box that is in a namespace of the host.
 func shares(kind string) Oracle {
-	return Oracle{"whether a process of the box is in the host's " + kind + " namespace", func(a *attempt) (string, error) {
+	return during("whether a process of the box is in the host's "+kind+" namespace", func(a *attempt) (string, error) {
 		host, err := os.Readlink("/proc/self/ns/" + kind)
 		if err != nil {
 			return "", fmt.Errorf("looking at this process's namespaces: %w", err)
@@ -143,13 +161,13 @@ func shares(kind string) Oracle {
 			}
 			return "", nil
 		})
-	}}
+	})
 }
 
 // parts looks for two processes of the box that are in different namespaces of
 // a kind: one of them has made itself a new one.
 func parts(kind string) Oracle {
-	return Oracle{"whether a process of the box has made itself a " + kind + " namespace", func(a *attempt) (string, error) {
+	return during("whether a process of the box has made itself a "+kind+" namespace", func(a *attempt) (string, error) {
 		first := ""
 		return a.eachProcess(func(pid int) (string, error) {
 			space := namespaceOf(pid, kind)
@@ -161,7 +179,7 @@ func parts(kind string) Oracle {
 			}
 			return "", nil
 		})
-	}}
+	})
 }
 
 // namespaceOf gives a namespace of a process; nothing where it has ended. It
@@ -186,14 +204,14 @@ func namespaceOf(pid int, kind string) string {
 // status looks for a process of the box whose field in proc_pid_status(5) is not
 // what the wall promises.
 func status(field, promised string) Oracle {
-	return Oracle{"whether " + field + " of a process of the box is not " + promised, func(a *attempt) (string, error) {
+	return during("whether "+field+" of a process of the box is not "+promised, func(a *attempt) (string, error) {
 		return a.eachProcess(func(pid int) (string, error) {
 			if value, ok := statusOf(pid, field); ok && value != promised {
 				return fmt.Sprintf("%s of process %d is %s", field, pid, value), nil
 			}
 			return "", nil
 		})
-	}}
+	})
 }
 
 // statusOf reads a field of a process's status; not ok where it has ended.
@@ -208,6 +226,16 @@ func statusOf(pid int, field string) (value string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// threadsOf counts the tasks of a process; 0 where it has ended.
+func threadsOf(pid int) int {
+	value, ok := statusOf(pid, "Threads")
+	n, err := strconv.Atoi(value)
+	if !ok || err != nil {
+		return 0
+	}
+	return n
 }
 
 // eachProcess looks at every process of the box until one shows something.

@@ -27,6 +27,12 @@ type Probe struct {
 	// Twin is what the wall is started without, or with, where the same attempt
 	// must succeed.
 	Twin Setting
+	// Alone gives each attempt a box of its own, for attacks that would disturb
+	// others or that are judged when the box is down.
+	Alone bool
+	// MayEnd says that the wall may stop the attempt by ending the box, as a
+	// limit does; such a probe is alone.
+	MayEnd bool
 	// UserOnly leaves out the attempt as root in the box, where being root is
 	// what the probe is about, or makes no difference.
 	UserOnly bool
@@ -38,6 +44,9 @@ type Probe struct {
 type Setting struct {
 	box.Weakness
 	Limits proofbox.Limits // zero fields are proofbox's defaults
+	// Naive has what the box wrote taken over by a tool of the host that trusts
+	// it: it copies everything, through every link, while the box runs.
+	Naive bool
 }
 
 // Group is the family that the probe belongs to.
@@ -59,10 +68,10 @@ func (p Probe) info() proofbox.ProbeInfo {
 // words says how the setting differs from the usual one.
 func (s Setting) words() []string {
 	words := s.Weakness.Names()
-	if s.Limits != (proofbox.Limits{}) {
-		words = append(words, s.limitWords()...)
+	if s.Naive {
+		words = append(words, "a tool of the host that trusts the box")
 	}
-	return words
+	return append(words, s.limitWords()...)
 }
 
 func (s Setting) limitWords() []string {
@@ -96,7 +105,10 @@ func onlyKernel() map[proofbox.Wall]string {
 
 // Table lists every probe, in the order of the catalogue.
 func Table() []Probe {
-	return slices.Concat(files(), namespaces(), kernel(), egress())
+	return slices.Concat(
+		files(), namespaces(), kernel(),
+		egress(), exhaustion(), planted(),
+	)
 }
 
 // Select gives the probes whose ID matches a pattern of path.Match; all where it

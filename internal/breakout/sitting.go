@@ -1,14 +1,9 @@
 package breakout
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 
-	"proofbox"
 	"proofbox/internal/box"
 )
 
@@ -25,43 +20,47 @@ var everyone = []string{asUser, asRoot, asTwin}
 type sitting struct {
 	as      string
 	setting Setting
+	alone   bool
 	probes  []int // of Trial.Probes
 }
 
 func (s *sitting) text() string {
-	switch words := s.setting.words(); {
-	case s.as != asTwin:
-		return "as " + s.as
-	default:
-		return "on a twin with " + strings.Join(words, ", ")
+	if s.as == asTwin {
+		return "on a twin with " + strings.Join(s.setting.words(), ", ")
 	}
+	return "as " + s.as
 }
 
 // plan puts attempts that need the same box into one sitting: the whole wall
 // first, then the twins.
 func (t *Trial) plan() []*sitting {
 	var plan []*sitting
-	seat := func(as string, s Setting, probe int) {
-		s.Weakness = together(s.Weakness, t.Base)
-		key := strings.Join(s.words(), "\n")
-		for _, other := range plan {
-			if other.as == as && strings.Join(other.setting.words(), "\n") == key {
-				other.probes = append(other.probes, probe)
-				return
-			}
-		}
-		plan = append(plan, &sitting{as, s, []int{probe}})
-	}
 	for _, as := range everyone {
 		for i, p := range t.Probes {
 			if p.Not[t.Wall] != "" || as == asRoot && p.UserOnly {
 				continue
 			}
-			seat(as, p.settingFor(as), i)
+			setting := p.settingFor(as)
+			setting.Weakness = together(setting.Weakness, t.Base)
+			plan = seat(plan, &sitting{as, setting, p.alone(), []int{i}})
 		}
 	}
 	return plan
 }
+
+// seat adds a sitting to a plan, or its attempt to one that is there.
+func seat(plan []*sitting, s *sitting) []*sitting {
+	for _, other := range plan {
+		if !s.alone && !other.alone && other.as == s.as && slices.Equal(other.setting.words(), s.setting.words()) {
+			other.probes = append(other.probes, s.probes...)
+			return plan
+		}
+	}
+	return append(plan, s)
+}
+
+// alone says that an attempt needs a box of its own.
+func (p Probe) alone() bool { return p.Alone || p.MayEnd || p.Oracle.after != nil }
 
 // settingFor says how the box for an attempt is started.
 func (p Probe) settingFor(as string) Setting {
@@ -84,112 +83,4 @@ func together(a, b box.Weakness) box.Weakness {
 		Processes: a.Processes || b.Processes, Masks: a.Masks || b.Masks, Setuid: a.Setuid || b.Setuid,
 		Landlock: a.Landlock || b.Landlock, WritableRoot: a.WritableRoot || b.WritableRoot,
 	}
-}
-
-// sit starts a box, makes its attempts and ends it. A box that an attempt has
-// broken is replaced for the next.
-func (t *Trial) sit(ctx context.Context, s *sitting) error {
-	dir, err := os.MkdirTemp(t.Dir, "stage-*")
-	if err != nil {
-		return fmt.Errorf("making a stage for attempts: %w", err)
-	}
-	st, err := setStage(dir, t.Boxes.Note)
-	defer st.close()
-	if err != nil {
-		return err
-	}
-	run := &run{trial: t, sitting: s, stage: st}
-	for _, probe := range s.probes {
-		if err := ctx.Err(); err != nil {
-			break
-		}
-		t.record(probe, run.attempt(ctx, t.Probes[probe]))
-	}
-	return errors.Join(context.Cause(ctx), run.end())
-}
-
-// run is the box of a sitting.
-type run struct {
-	trial   *Trial
-	sitting *sitting
-	stage   *stage
-	box     Box // nil before the first attempt and after a broken one
-}
-
-// open gives the running box.
-func (r *run) open(ctx context.Context) (Box, error) {
-	if r.box != nil {
-		return r.box, nil
-	}
-	s := r.stage.setting(r.sitting.setting)
-	if s.HostUsers && os.Geteuid() != 0 {
-		return nil, errOnlyRoot
-	}
-	b, err := r.trial.Boxes.Start(ctx, Start{Workspace: r.trial.workspace, Limits: s.Limits, Weakness: s.Weakness})
-	if err != nil {
-		return nil, err
-	}
-	r.box = b
-	return b, nil
-}
-
-// errOnlyRoot is why a twin cannot be started.
-var errOnlyRoot = errors.New("the twin shares the host's users, which only root can start; an ordinary user has no such privilege for a box to gain")
-
-// attempt makes one attempt and has the oracle judge it.
-func (r *run) attempt(ctx context.Context, p Probe) proofbox.Attempt {
-	a := proofbox.Attempt{As: r.sitting.as, Without: r.sitting.setting.Weakness.Names()}
-	b, err := r.open(ctx)
-	switch {
-	case errors.Is(err, box.ErrNotWeaker), errors.Is(err, errOnlyRoot):
-		a.Absent = err.Error()
-		return a
-	case err != nil:
-		a.Fault = err.Error()
-		return a
-	}
-	made := &attempt{stage: r.stage, box: b, token: newNonce()}
-	a.Evidence, err = made.make(ctx, p)
-	a.Reached, a.Said = a.Evidence != "", made.report.Said
-	if r.sitting.as == asTwin {
-		a.Absent = made.report.Absent
-	}
-	if err != nil {
-		a.Fault = err.Error()
-	}
-	if errors.Is(err, errBroken) {
-		err = r.end()
-	} else {
-		err = r.stage.restore()
-	}
-	if err != nil {
-		a.Fault = strings.TrimPrefix(a.Fault+"; "+err.Error(), "; ")
-	}
-	return a
-}
-
-// end ends the box and checks that nothing of it is left on the host.
-func (r *run) end() error {
-	if r.box == nil {
-		return nil
-	}
-	b := r.box
-	r.box = nil
-	record, err := b.End()
-	if err != nil {
-		return err
-	}
-	if record.Teardown == nil || !record.Teardown.Clean {
-		return fmt.Errorf("something of the trial's box %s is left on the host; `proofbox show %s` names it", record.ID, record.ID)
-	}
-	return nil
-}
-
-// restore plants changed flags again.
-func (s *stage) restore() error {
-	var err error
-	for _, f := range s.flags {
-		err = errors.Join(err, f.restore())
-	}
-	return err
 }

@@ -80,16 +80,35 @@ func (b *trialBox) Processes() ([]int, error) { return b.session.startedBox().Pr
 // Scratch implements [breakout.Box].
 func (b *trialBox) Scratch() *os.File { return b.session.startedBox().Scratch() }
 
-// End implements [breakout.Box]. The run of a trial is in the audit log and not
-// among the runs, unless something of it is left.
-func (b *trialBox) End() (proofbox.Run, error) {
+// End implements [breakout.Box].
+func (b *trialBox) End() (breakout.Remains, error) {
 	b.once.Do(func() {
 		b.hold.Close()
 		b.session.stop(box.Stopped)
 		<-b.over
-		if b.err == nil && b.session.run.Teardown.Clean {
-			b.err = b.session.daemon.store.forget(b.session.run.ID)
-		}
 	})
-	return *b.session.run, b.err
+	return trialRemains{b.session.daemon, b.session.run}, b.err
 }
+
+// trialRemains is what is left of a trial's box.
+type trialRemains struct {
+	daemon *Daemon
+	run    *proofbox.Run
+}
+
+// Run implements [breakout.Remains].
+func (r trialRemains) Run() proofbox.Run { return *r.run }
+
+// Diff implements [breakout.Remains].
+func (r trialRemains) Diff(ctx context.Context) (proofbox.Diff, error) {
+	return r.daemon.Diff(ctx, r.run.ID, proofbox.DiffRequest{})
+}
+
+// Keep implements [breakout.Remains].
+func (r trialRemains) Keep(ctx context.Context, req proofbox.KeepRequest) (proofbox.KeepReceipt, error) {
+	return r.daemon.Keep(ctx, r.run.ID, req)
+}
+
+// Forget implements [breakout.Remains]. The run of a trial is in the audit log
+// and not among the runs.
+func (r trialRemains) Forget() error { return r.daemon.store.forget(r.run.ID) }
