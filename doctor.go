@@ -38,6 +38,19 @@ type Setup struct {
 	Missing []Package `json:"missing"`
 	// Installed lists those that were installed by this call.
 	Installed []Package `json:"installed"`
+	// Base is what microVMs are made from, and what the image base is.
+	Base Base `json:"base"`
+}
+
+// Base is the kernel and the Debian root that `proofbox setup` makes.
+type Base struct {
+	Dir string `json:"dir"`
+	// Ready says that it is whole, and of this version's recipe.
+	Ready bool `json:"ready"`
+	// Made says that this call has made it.
+	Made bool `json:"made,omitempty"`
+	// Found says what is there, or what is wrong.
+	Found string `json:"found"`
 }
 
 // Package is a package of the host's distribution.

@@ -13,8 +13,9 @@ type Spec struct {
 	Wall Wall `json:"wall,omitempty" yaml:"wall"`
 	// Accept lowers what policy demands, with a reason that is recorded.
 	Accept *Acceptance `json:"accept,omitempty" yaml:"accept"`
-	// Image is what the box boots from: "host" (the default), "dir:PATH",
-	// "oci:PATH[:TAG]".
+	// Image is what the box boots from: "host", "base" (what `proofbox setup`
+	// makes), "dir:PATH" or "oci:PATH[:TAG]". Empty means host, and behind the
+	// wall microvm base.
 	Image string `json:"image,omitempty" yaml:"image"`
 	// Expose lists host folders or files that are readable in the box at the
 	// same path.

@@ -42,7 +42,7 @@ func startProgram(p jail.Program) error {
 	if err != nil {
 		return fmt.Errorf("starting %q: %w", p.Path, err)
 	}
-	return nil
+	return bound(program, p)
 }
 
 // confine leaves this thread only the first processors of those it has.
@@ -61,6 +61,26 @@ func confine(cpus int) error {
 	}
 	if err := unix.SchedSetaffinity(0, &keep); err != nil {
 		return fmt.Errorf("choosing the processors of the program: %w", err)
+	}
+	return nil
+}
+
+// bound takes from the program, which has just started, the resources that the
+// plan does not give. This process keeps its own: Go reserves more address
+// space than it uses.
+func bound(pid int, p jail.Program) error {
+	for _, l := range []struct {
+		name     string
+		resource int
+		value    int64
+	}{{"file size", unix.RLIMIT_FSIZE, p.FileSize}, {"address space", unix.RLIMIT_AS, p.Memory}} {
+		if l.value == 0 {
+			continue
+		}
+		limit := unix.Rlimit{Cur: uint64(l.value), Max: uint64(l.value)}
+		if err := unix.Prlimit(pid, l.resource, &limit, nil); err != nil && err != unix.ESRCH {
+			return fmt.Errorf("limiting the %s of the program: %w", l.name, err)
+		}
 	}
 	return nil
 }

@@ -177,10 +177,8 @@ func (b *Box) start(ctx context.Context, h *Host) error {
 func (b *Box) reserve(h *Host) (err error) {
 	if b.config.Weakness.HostUsers {
 		b.identity, err = jail.HostIdentity()
-	} else if os.Geteuid() == 0 {
-		b.identity, err = jail.RootIdentity(filepath.Join(h.State, "ids"))
 	} else {
-		b.identity, err = jail.UserIdentity()
+		b.identity, err = h.identity()
 	}
 	if err != nil {
 		return err
@@ -199,6 +197,14 @@ func (b *Box) reserve(h *Host) (err error) {
 	}
 	go b.group.Prime()
 	return nil
+}
+
+// identity reserves whom a jail's processes are to the host.
+func (h *Host) identity() (*jail.Identity, error) {
+	if os.Geteuid() == 0 {
+		return jail.RootIdentity(filepath.Join(h.State, "ids"))
+	}
+	return jail.UserIdentity()
 }
 
 // startJail builds the jail and starts the wall's runtime in it.
@@ -294,7 +300,11 @@ func (b *Box) affinity() int {
 }
 
 // admit journals the jail's process and namespace.
-func (b *Box) admit(pid int) error {
+func (b *Box) admit(pid int) error { return noteJail(pid, b.note) }
+
+// noteJail journals the process and the namespace of a jail that has just been
+// started.
+func noteJail(pid int, note func(Object) error) error {
 	since, err := startTime(pid)
 	if err != nil {
 		return fmt.Errorf("looking at the jail's process: %w", err)
@@ -307,7 +317,7 @@ func (b *Box) admit(pid int) error {
 		{Kind: Process, Name: strconv.Itoa(pid), Since: since},
 		{Kind: PIDSpace, Name: space},
 	} {
-		if err := b.note(o); err != nil {
+		if err := note(o); err != nil {
 			return err
 		}
 	}

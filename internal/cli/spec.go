@@ -27,7 +27,7 @@ func (s *specFlags) add(cmd *cobra.Command) {
 	f.StringVar(&s.wall, "wall", "", "`WALL` to use: auto, container, gvisor or microvm (default auto)")
 	f.StringVar(&s.code, "code", "", "how far the `CODE` is trusted: reviewed, agent or generated (default agent)")
 	f.StringVar(&s.workspace, "workspace", "", "`DIR` to work on a copy of, or none (default the current folder)")
-	f.StringVar(&s.image, "image", "", "what to boot from: host, dir:PATH or oci:PATH[:TAG] (default host)")
+	f.StringVar(&s.image, "image", "", "what to boot from: host, base, dir:PATH or oci:PATH[:TAG] (default host, behind the wall microvm base)")
 	f.StringArrayVar(&s.expose, "expose", nil, "show a folder or file of the host, read-only, at the same `PATH`")
 	f.StringArrayVar(&s.hide, "hide", nil, "hide what matches a .gitignore `PATTERN` from the box")
 	f.StringArrayVar(&s.env, "env", nil, "set a variable, `K=V`")

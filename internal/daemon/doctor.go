@@ -3,11 +3,8 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -165,61 +162,4 @@ func (d *Daemon) freeSpace() proofbox.Check {
 		c.Next = "make room, or set PROOFBOX_HOME to a larger disk"
 	}
 	return c
-}
-
-// packages are what the walls need of the host's distribution, by a program
-// that each brings.
-var packages = []struct{ name, program, what string }{
-	{"uidmap", "newuidmap", "subordinate IDs in boxes of ordinary users"},
-	{"e2fsprogs", "mkfs.ext4", "exact disk limits for boxes that root starts"},
-	{"libseccomp2", "", "the container runtime's system call filter"},
-}
-
-// Setup finds the packages that this host lacks and, where install is set,
-// installs them with apt-get.
-func (d *Daemon) Setup(ctx context.Context, install bool, progress func(proofbox.Event)) (proofbox.Setup, error) {
-	s := proofbox.Setup{Missing: []proofbox.Package{}, Installed: []proofbox.Package{}}
-	for _, p := range packages {
-		if !installed(p.name, p.program) {
-			s.Missing = append(s.Missing, proofbox.Package{Name: p.name, For: p.what})
-		}
-	}
-	if !install || len(s.Missing) == 0 {
-		return s, nil
-	}
-	if os.Geteuid() != 0 {
-		return s, errors.New("installing packages needs root: run `proofbox setup --install` as root")
-	}
-	for _, p := range s.Missing {
-		progress(proofbox.Event{Progress: fmt.Sprintf("installing %s, for %s", p.Name, p.For)})
-		cmd := exec.CommandContext(ctx, "apt-get", "install", "--yes", "--no-install-recommends", p.Name)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return s, fmt.Errorf("installing %s: %w: %q; it can be tried again", p.Name, err, tail(out))
-		}
-		s.Installed = append(s.Installed, p)
-	}
-	s.Missing = []proofbox.Package{}
-	return s, nil
-}
-
-// installed looks for a package's program, or, where it has none, for a library
-// of its name.
-func installed(name, program string) bool {
-	if program == "" {
-		found, err := filepath.Glob("/usr/lib/*/" + strings.TrimSuffix(name, "2") + ".so.2*")
-		return err == nil && len(found) > 0
-	}
-	for _, dir := range []string{"/usr/bin", "/usr/sbin", "/bin", "/sbin"} {
-		if _, err := os.Stat(filepath.Join(dir, program)); err == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// tail gives the last bytes of a program's output.
-func tail(out []byte) []byte {
-	const keep = 400
-	return out[max(0, len(out)-keep):]
 }

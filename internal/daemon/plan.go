@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ func (d *Daemon) prepare(ctx context.Context, spec proofbox.Spec, command []stri
 		return nil, err
 	}
 	spec.Limits, spec.Risk = terms.Limits, policy.Risk(spec)
+	spec.Image = cmp.Or(spec.Image, defaultImage(terms.Wall))
 	warnings, err := d.guard(&spec)
 	if err != nil {
 		return nil, err
@@ -84,6 +86,14 @@ func (d *Daemon) prepare(ctx context.Context, spec proofbox.Spec, command []stri
 		p.plan.Workspace = &proofbox.Freezing{Original: spec.Workspace.Original}
 	}
 	return p, nil
+}
+
+// defaultImage is what a box boots from where its spec does not say.
+func defaultImage(wall proofbox.Wall) string {
+	if wall == proofbox.MicroVM {
+		return "base"
+	}
+	return "host"
 }
 
 // guard checks the workspace, and hides from the box the places in it where
@@ -131,9 +141,6 @@ func (d *Daemon) wallState(ctx context.Context, wall proofbox.Wall) policy.WallS
 
 // complete fills in what a spec leaves open and makes its paths absolute.
 func complete(spec proofbox.Spec) (proofbox.Spec, error) {
-	if spec.Image == "" {
-		spec.Image = "host"
-	}
 	if err := checkName(spec.Name); err != nil {
 		return spec, err
 	}

@@ -137,6 +137,9 @@ func folder(dir string) (*Image, error) {
 // identity and network are replaced, and what is not a folder, link or file is
 // left out.
 func fromFolder(root, name string) (*Image, error) {
+	if err := suits(root); err != nil {
+		return nil, fmt.Errorf("%s cannot be an image here: %w", name, err)
+	}
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		return nil, fmt.Errorf("reading the image's folder: %w", err)

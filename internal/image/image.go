@@ -1,5 +1,5 @@
-// Package image says what a box boots from: the host's own system folders, a
-// folder, or an OCI image. The answer is a description, folders, links, files
+// Package image says what a box boots from: the host's own system folders, the
+// base that `proofbox setup` has made, a folder, or an OCI image. The answer is a description, folders, links, files
 // and read-only binds, from which a box's root is put together; nothing of it
 // is writable in the box.
 package image
@@ -23,6 +23,10 @@ type Image struct {
 	Env map[string]string
 	// Warnings name what its user should know.
 	Warnings []string
+
+	// digest names the content where that is known and does not change; see
+	// [Image.Key].
+	digest string
 }
 
 // Dir is an empty folder.
@@ -47,19 +51,21 @@ type Bind struct {
 	Folder         bool
 }
 
-// Resolve finds the image that a reference names: "host", "dir:PATH" or
+// Resolve finds the image that a reference names: "host", "base", "dir:PATH" or
 // "oci:PATH[:TAG]". What has to be unpacked is kept in the cache folder.
 func Resolve(ctx context.Context, ref, cache string) (*Image, error) {
 	kind, rest, _ := strings.Cut(ref, ":")
 	switch {
 	case ref == "host":
 		return host()
+	case ref == "base":
+		return base()
 	case kind == "dir":
 		return folder(rest)
 	case kind == "oci":
 		return layoutImage(ctx, rest, filepath.Join(cache, "oci"))
 	}
-	return nil, fmt.Errorf("the image %q is none of host, dir:PATH and oci:PATH; this version of proofbox does not pull from registries: `skopeo copy docker://%s oci:PATH` makes a layout that it can use", ref, ref)
+	return nil, fmt.Errorf("the image %q is none of host, base, dir:PATH and oci:PATH; this version of proofbox does not pull from registries: `skopeo copy docker://%s oci:PATH` makes a layout that it can use", ref, ref)
 }
 
 // ours are the top-level folders that every box has of its own, whatever its

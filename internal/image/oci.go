@@ -44,7 +44,10 @@ func layoutImage(ctx context.Context, ref, cache string) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration of the image %q: %w", ref, err)
 	}
-	result.Env = environment(config)
+	if a := config.Architecture; a != "" && a != runtime.GOARCH {
+		return nil, fmt.Errorf("the image %q is for %q, and this machine is %s; use an image for linux/%s", ref, a, runtime.GOARCH, runtime.GOARCH)
+	}
+	result.Env, result.digest = environment(config), digest.String()
 	return result, nil
 }
 
@@ -96,7 +99,6 @@ func choose(path, tag string) (v1.Image, v1.Hash, error) {
 }
 
 // chooseNested finds the image in an index that the layout's index names.
-
 func chooseNested(index v1.ImageIndex, d v1.Descriptor) (v1.Image, v1.Hash, error) {
 	var none v1.Hash
 	nested, err := index.ImageIndex(d.Digest)

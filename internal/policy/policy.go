@@ -43,7 +43,7 @@ func Decide(spec proofbox.Spec, host Host) (proofbox.Terms, error) {
 	spec.Risk = Risk(spec)
 	d := &decision{spec: spec, host: host}
 	for _, step := range []func() *proofbox.Refusal{
-		d.contents, d.openings, d.wall, d.limits, d.enforcement,
+		d.contents, d.openings, d.wall, d.image, d.limits, d.enforcement,
 	} {
 		if refusal := step(); refusal != nil {
 			return proofbox.Terms{}, refusal

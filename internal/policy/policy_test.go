@@ -53,6 +53,8 @@ func TestDecide(t *testing.T) {
 		"accepted without reason":  {proofbox.Spec{Risk: proofbox.Risk{Code: proofbox.Generated}, Accept: &proofbox.Acceptance{Wall: proofbox.Gvisor, Because: " "}}, all, "", "accept-needs-because"},
 		"accepted container":       {proofbox.Spec{Risk: proofbox.Risk{Code: proofbox.Generated}, Accept: &proofbox.Acceptance{Wall: proofbox.Container, Because: "x"}}, all, "", "accept-only-gvisor"},
 		"accept for an agent":      {proofbox.Spec{Accept: &proofbox.Acceptance{Wall: proofbox.Gvisor, Because: "x"}}, all, "", "accept-only-for-generated"},
+		"microvm on the host":      {proofbox.Spec{Wall: proofbox.MicroVM, Image: "host"}, all, "", "microvm-boots-a-disk"},
+		"microvm on the base":      {proofbox.Spec{Wall: proofbox.MicroVM, Image: "base"}, all, proofbox.MicroVM, ""},
 		"named stronger":           {proofbox.Spec{Wall: proofbox.Gvisor}, all, proofbox.Gvisor, ""},
 		"named, not there":         {proofbox.Spec{Wall: proofbox.Gvisor}, host(proofbox.Container), "", "wall-available"},
 		"nothing there":            {proofbox.Spec{}, host(), "", "agent-needs-container"},

@@ -113,6 +113,16 @@ func (d *decision) available(wall proofbox.Wall, need demand) *proofbox.Refusal 
 	return nil
 }
 
+// image refuses what cannot be made into a disk. Left out, the image is one that
+// fits the wall.
+func (d *decision) image() *proofbox.Refusal {
+	if d.terms.Wall == proofbox.MicroVM && d.spec.Image == "host" {
+		return refuse("microvm-boots-a-disk", "leave the image out, and the box boots from base; or use dir:PATH or oci:PATH[:TAG]",
+			"a box with a kernel of its own boots from a disk image, and the host's system folders are too large, and change too often, to be packed into one")
+	}
+	return nil
+}
+
 func (d *decision) take(wall proofbox.Wall) {
 	d.terms.Wall = wall
 	d.terms.Accelerator = d.host.Walls[wall].Accelerator

@@ -33,6 +33,11 @@ type Program struct {
 	// CPUs is how many processors the program may run on; 0 for all that the
 	// jail itself may.
 	CPUs int `json:"cpus,omitempty"`
+	// FileSize and Memory bound, in bytes, a file that the program writes and
+	// its address space; 0 where they are not bounded. See RLIMIT_FSIZE and
+	// RLIMIT_AS in getrlimit(2).
+	FileSize int64 `json:"file_size,omitempty"`
+	Memory   int64 `json:"memory,omitempty"`
 	// Confine, where it is set, takes from the program what the jail itself
 	// still has. A runtime that makes namespaces needs that; one that does not
 	// must not have it.
