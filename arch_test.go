@@ -22,6 +22,7 @@ type layer struct {
 // The modules that packages may build on.
 const (
 	sys     = "golang.org/x/sys"
+	net     = "golang.org/x/net"
 	mod     = "golang.org/x/mod"
 	term    = "golang.org/x/term"
 	sync    = "golang.org/x/sync"
@@ -63,15 +64,20 @@ var layers = map[string]layer{
 	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
 	"internal/box/cgroup":  {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
 	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},
-	"internal/box/seccomp": {theirs: []string{oci, sys}, why: "the profile is data"},
+	"internal/box/seccomp": {theirs: []string{oci, sys, net}, why: "the profile is data, or a program for the kernel"},
 	"internal/box/boxtest": {ours: []string{".", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/image"}, theirs: []string{sys}, why: "the conformance suite runs any runtime"},
 	"internal/box/posture": {ours: []string{".", "internal/box/jail"}, why: "what the host's /proc says of a process, whatever wall it is behind"},
-	"internal/box/oci":     {ours: []string{".", "internal/box", "internal/box/jail", "internal/box/posture", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
+	"internal/box/oci":     {ours: []string{".", "internal/box", "internal/box/jail", "internal/box/posture", "internal/box/proc", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
 	"internal/box/microvm": {ours: []string{".", "internal/box", "internal/box/jail"}, theirs: []string{sys}, tests: []string{"internal/box/boxtest"}, why: "as internal/box/oci"},
 
 	// the trial of walls
 	"internal/breakout":       {ours: []string{".", "internal/audit", "internal/box", "internal/breakout/order"}, theirs: []string{sys, sync}, why: "attacks and oracles know boxes by an interface that the daemon fills"},
 	"internal/breakout/order": {why: "what a trial and its attack program say to each other; the program links nothing else"},
+
+	// a guest with a kernel of its own
+	"internal/box/initramfs": {ours: []string{"internal/door/guest"}, theirs: []string{sys}, why: "what a guest starts with is files and their names"},
+	"internal/box/proc":      {why: "two lists that every wall has"},
+	"internal/door/guest":    {ours: []string{".", "internal/door", "internal/door/inside", "internal/box/proc"}, theirs: []string{yamux, sys}, tests: []string{"internal/box/initramfs", "internal/box/seccomp"}, why: "the guest's end is linked into process 1, too"},
 
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
@@ -82,7 +88,7 @@ var layers = map[string]layer{
 
 	// the programs
 	"cmd/proofbox":        {ours: []string{"internal/cli"}, why: "main is one line"},
-	"cmd/proofbox-init":   {ours: []string{"internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
+	"cmd/proofbox-init":   {ours: []string{"internal/door/guest", "internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
 	"cmd/proofbox-attack": {ours: []string{"internal/breakout/order"}, theirs: []string{sys}, why: "what attacks knows nothing of what it attacks"},
 	"cmd/proofbox-jail":   {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
 }

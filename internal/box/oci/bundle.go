@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"proofbox/internal/box"
+	"proofbox/internal/box/proc"
 	"proofbox/internal/box/seccomp"
 )
 
@@ -15,20 +16,6 @@ var namespaces = []specs.LinuxNamespaceType{
 	specs.UserNamespace, specs.MountNamespace, specs.PIDNamespace, specs.NetworkNamespace,
 	specs.IPCNamespace, specs.UTSNamespace, specs.CgroupNamespace,
 }
-
-// masked are files of /proc that a box must not read, and tell of the host.
-var masked = []string{
-	"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore",
-	"/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/kpagecgroup", "/proc/kpagecount",
-	"/proc/kpageflags", "/proc/latency_stats", "/proc/modules", "/proc/partitions",
-	"/proc/sched_debug", "/proc/schedstat", "/proc/scsi", "/proc/slabinfo",
-	"/proc/timer_list", "/proc/timer_stats", "/proc/vmallocinfo", "/proc/zoneinfo",
-	"/proc/sysrq-trigger", "/proc/config.gz", "/proc/diskstats", "/proc/iomem", "/proc/ioports",
-	"/proc/mtrr", "/proc/swaps",
-}
-
-// readOnly are parts of /proc that a box may read only.
-var readOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"}
 
 // Spec is the configuration of a bundle.
 func (r *Runtime) Spec(l box.Layout) *specs.Spec {
@@ -72,8 +59,8 @@ func (r *Runtime) linux(l box.Layout) *specs.Linux {
 		Namespaces:    ownNamespaces(l.Weak),
 		UIDMappings:   idMappings(l.Nested),
 		GIDMappings:   idMappings(l.Nested),
-		MaskedPaths:   masked,
-		ReadonlyPaths: readOnly,
+		MaskedPaths:   proc.Masked,
+		ReadonlyPaths: proc.ReadOnly,
 		Seccomp:       r.filter(l),
 	}
 	if l.Weak.HostUsers {

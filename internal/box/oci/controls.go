@@ -9,6 +9,7 @@ import (
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
 	"proofbox/internal/box/posture"
+	"proofbox/internal/box/proc"
 )
 
 // Controls implements [box.Runtime]. Everything is read from /proc of the
@@ -99,7 +100,7 @@ func mountControls(s box.Started, pid int) []proofbox.Control {
 // masks says whether a mount only covers a file of /proc: with /dev/null, which
 // takes writes and keeps nothing, or with an empty read-only folder.
 func masks(m posture.Mount) bool {
-	return strings.HasPrefix(m.Point, "/proc/") && slices.Contains(masked, m.Point)
+	return strings.HasPrefix(m.Point, "/proc/") && slices.Contains(proc.Masked, m.Point)
 }
 
 // sentryControls are those of gVisor's own processes: the kernel it runs (the
