@@ -32,6 +32,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("PROOFBOX_BIN", bin)
 			env.Setenv("PROOFBOX_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("TERM", "xterm")
+			env.Setenv("BASE", os.Getenv("PROOFBOX_BASE"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -39,8 +40,11 @@ func TestScript(t *testing.T) {
 			"json":  jsonField,
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Geteuid() == 0, nil
+			case "base":
+				return haveBase()
 			}
 			return false, fmt.Errorf("the condition %q is not known", cond)
 		},
@@ -69,6 +73,20 @@ func programs(t *testing.T) string {
 		t.Skipf("%s is missing; `make build` makes it", program)
 	}
 	return bin
+}
+
+// haveBase says whether this host has a base; that it has none is an error
+// where PROOFBOX_REQUIRE says that it has.
+func haveBase() (bool, error) {
+	dir := os.Getenv("PROOFBOX_BASE")
+	if dir == "" {
+		dir = "/var/lib/proofbox/base"
+	}
+	_, err := os.Stat(filepath.Join(dir, "manifest.json"))
+	if err != nil && slices.Contains(strings.Split(os.Getenv("PROOFBOX_REQUIRE"), ","), "base") {
+		return false, fmt.Errorf("the base is required and missing; `proofbox setup --install` makes it: %w", err)
+	}
+	return err == nil, nil
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

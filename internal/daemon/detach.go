@@ -37,11 +37,16 @@ func (d *Daemon) detach(ctx context.Context, req proofbox.RunRequest) (proofbox.
 	cmd.Dir = "/"
 	cmd.Stdin = bytes.NewReader(body)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	answer, err := cmd.StdoutPipe()
+	// Not a pipe of the command's own, which Wait would close before it is read.
+	answer, theirs, err := os.Pipe()
 	if err != nil {
 		return proofbox.Run{}, fmt.Errorf("starting the supervisor: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
+	defer answer.Close()
+	cmd.Stdout = theirs
+	err = cmd.Start()
+	theirs.Close() // the supervisor has its own
+	if err != nil {
 		return proofbox.Run{}, fmt.Errorf("starting the supervisor: %w", err)
 	}
 	go cmd.Wait() // so that it is no zombie while this process lives

@@ -12,6 +12,7 @@ import (
 	"proofbox"
 	"proofbox/internal/api"
 	"proofbox/internal/box/jail"
+	"proofbox/internal/debian"
 )
 
 // Doctor starts a real box behind every wall and says what works on this host
@@ -21,7 +22,7 @@ func (d *Daemon) Doctor(ctx context.Context, progress func(proofbox.Event)) (pro
 	if err != nil {
 		return proofbox.Health{}, err
 	}
-	h := proofbox.Health{Version: proofbox.Version, Home: d.store.home, User: user, Checks: d.checks()}
+	h := proofbox.Health{Version: proofbox.Version, Home: d.store.home, User: user, Checks: d.checks(ctx)}
 	for _, wall := range proofbox.Walls {
 		progress(proofbox.Event{Progress: fmt.Sprintf("starting a box behind the wall %s", wall)})
 		h.Walls = append(h.Walls, d.try(ctx, wall))
@@ -82,7 +83,7 @@ func nextFor(wall proofbox.Wall) string {
 }
 
 // checks are facts about the host that walls depend on.
-func (d *Daemon) checks() []proofbox.Check {
+func (d *Daemon) checks(ctx context.Context) []proofbox.Check {
 	list := []proofbox.Check{
 		fileCheck("proofbox-jail", d.programs.jail, "run `make build`"),
 		fileCheck("proofbox-init", d.programs.init, "run `make build`"),
@@ -92,7 +93,29 @@ func (d *Daemon) checks() []proofbox.Check {
 	if os.Geteuid() != 0 {
 		list = append(list, subordinates())
 	}
-	return append(list, d.freeSpace())
+	return append(list, baseCheck(ctx), d.freeSpace())
+}
+
+// baseCheck reads all of the base and holds it against its digests.
+func baseCheck(ctx context.Context) proofbox.Check {
+	c := proofbox.Check{Name: "base", Next: "`proofbox setup --install` makes it; only microVMs and the image base need it"}
+	state, err := lookAtBase()
+	if err != nil {
+		c.Found = err.Error()
+		return c
+	}
+	if c.Found = state.Found; !state.Ready {
+		return c
+	}
+	b, err := debian.Open(state.Dir)
+	if err == nil {
+		err = b.Verify(ctx)
+	}
+	if err != nil {
+		c.Found, c.Next = err.Error(), ""
+		return c
+	}
+	return proofbox.Check{Name: "base", OK: true, Found: state.Found + ", as it was made"}
 }
 
 func fileCheck(name, path, next string) proofbox.Check {

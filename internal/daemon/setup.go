@@ -36,27 +36,32 @@ func (d *Daemon) Setup(ctx context.Context, install bool, progress func(proofbox
 		}
 	}
 	say := func(what string) { progress(proofbox.Event{Progress: what}) }
-	if install && len(s.Missing) > 0 {
-		if err := installAll(ctx, s.Missing, say); err != nil {
-			return s, err
-		}
-		s.Missing, s.Installed = []proofbox.Package{}, s.Missing
-	}
 	base, err := lookAtBase()
-	if err == nil && install && !base.Ready {
-		base, err = makeBase(ctx, say)
-	}
 	s.Base = base
+	if err != nil || !install || base.Ready && len(s.Missing) == 0 {
+		return s, err
+	}
+	if err := installAll(ctx, s.Missing, say); err != nil {
+		return s, err
+	}
+	s.Missing, s.Installed = []proofbox.Package{}, s.Missing
+	if !base.Ready {
+		s.Base, err = makeBase(ctx, say)
+	}
 	return s, err
 }
 
-// installAll installs packages.
+// installAll installs packages, if there are any, and where root asks has apt
+// know the newest ones first. Anybody else is told what root has to do.
 func installAll(ctx context.Context, missing []proofbox.Package, say func(string)) error {
 	var names []string
 	for _, p := range missing {
 		names = append(names, p.Name)
 	}
-	if os.Geteuid() != 0 {
+	switch {
+	case os.Geteuid() != 0 && len(names) == 0:
+		return nil
+	case os.Geteuid() != 0:
 		return fmt.Errorf("installing packages needs root: run `proofbox setup --install` as root first, or `apt-get install --no-install-recommends %s`", strings.Join(names, " "))
 	}
 	say("asking apt which packages there are")

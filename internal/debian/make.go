@@ -228,7 +228,7 @@ func (m *maker) run(ctx context.Context, env []string, args ...string) error {
 }
 
 // maxSaid bounds what is kept of a program's output.
-const maxSaid = 2 << 10
+const maxSaid = 1 << 10
 
 // lines passes complete lines on and keeps the last of what came.
 type lines struct {

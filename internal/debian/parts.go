@@ -42,7 +42,7 @@ func (m *maker) sources(ctx context.Context) (string, error) {
 func (m *maker) apt(args ...string) []string {
 	return append([]string{
 		args[0], "-o", "Dir::Etc::SourceList=" + m.path(sourcesFile), "-o", "Dir::Etc::SourceParts=-",
-		"-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "-o", "APT::Sandbox::User=root",
+		"-o", "Dir::Cache::pkgcache=" + m.path(tempDir, "pkgcache.bin"), "-o", "Dir::Cache::srcpkgcache=", "-o", "APT::Sandbox::User=root",
 	}, args[1:]...)
 }
 
@@ -163,9 +163,11 @@ func (m *maker) root(ctx context.Context) error {
 	if err := errors.Join(os.RemoveAll(half), os.Mkdir(half, 0o755)); err != nil {
 		return err
 	}
-	err := m.run(ctx, nil, "tar", "--extract", "--file="+m.path(archiveFile), "--directory="+half,
-		"--no-same-owner", "--preserve-permissions", "--exclude=./dev/*")
-	if err != nil {
+	line := []string{"tar", "--extract", "--file=" + m.path(archiveFile), "--directory=" + half, "--no-same-owner", "--preserve-permissions"}
+	for _, pattern := range m.recipe.Drop {
+		line = append(line, "--exclude="+pattern)
+	}
+	if err := m.run(ctx, nil, line...); err != nil {
 		return err
 	}
 	if err := m.run(ctx, nil, "chmod", "--recursive", "u+rwX,go+rX,go-w,a-s,a-t", half); err != nil {

@@ -17,6 +17,9 @@ type Recipe struct {
 	Variant  string   `json:"variant"`
 	Packages []string `json:"packages"`
 	Leave    []string `json:"leave"`
+	// Drop lists what is made while packages are installed and left out again,
+	// because it differs each time, as patterns of tar(1).
+	Drop []string `json:"drop"`
 }
 
 // recipe is the base of this version. Whoever works in a box without a network
@@ -35,10 +38,11 @@ var recipe = Recipe{
 		"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/bash-completion/*",
 		"/usr/share/gitweb/*", "/usr/share/lintian/*", "/usr/share/perl/*/pod/*", "/usr/share/perl/*/unicore/*.txt",
 		"/usr/lib/gcc/*/*/lto1", "/usr/bin/*lto-dump*", "/usr/lib/x86_64-linux-gnu/perl/*/CORE/*",
-		"/usr/lib/x86_64-linux-gnu/gconv/*", "/usr/lib/x86_64-linux-gnu/libgprofng*", "/usr/bin/*gprofng*",
+		"/usr/lib/x86_64-linux-gnu/libgprofng*", "/usr/bin/*gprofng*",
 		"/usr/lib/x86_64-linux-gnu/libasan*", "/usr/lib/x86_64-linux-gnu/libtsan*", "/usr/lib/x86_64-linux-gnu/libubsan*",
 		"/usr/lib/x86_64-linux-gnu/liblsan*", "/usr/lib/gcc/*/*/lib*san*", "/usr/bin/*-dwp", "/usr/bin/dwp",
 	},
+	Drop: []string{"./dev/*", "./usr/share/python3/*/__pycache__", "./var/cache/ldconfig", "./var/log/*"},
 }
 
 // digest names the recipe.
