@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -25,7 +26,7 @@ func startProgram(p jail.Program) error {
 	closeOnExec()
 	runtime.LockOSThread() // a child has the affinity of the thread that starts it
 	defer runtime.UnlockOSThread()
-	if err := confine(p.CPUs); err != nil {
+	if err := errors.Join(confine(p.CPUs), bound(p)); err != nil {
 		return err
 	}
 	attr := &syscall.ProcAttr{
@@ -42,7 +43,7 @@ func startProgram(p jail.Program) error {
 	if err != nil {
 		return fmt.Errorf("starting %q: %w", p.Path, err)
 	}
-	return bound(program, p)
+	return nil
 }
 
 // confine leaves this thread only the first processors of those it has.
@@ -65,20 +66,19 @@ func confine(cpus int) error {
 	return nil
 }
 
-// bound takes from the program, which has just started, the resources that the
-// plan does not give. This process keeps its own: Go reserves more address
-// space than it uses.
-func bound(pid int, p jail.Program) error {
+// bound leaves this process, and the program with it, the resources that the
+// plan gives. The jail itself writes no files, and needs little memory.
+func bound(p jail.Program) error {
 	for _, l := range []struct {
 		name     string
 		resource int
 		value    int64
-	}{{"file size", unix.RLIMIT_FSIZE, p.FileSize}, {"address space", unix.RLIMIT_AS, p.Memory}} {
+	}{{"file size", unix.RLIMIT_FSIZE, p.FileSize}, {"memory", unix.RLIMIT_DATA, p.Memory}} {
 		if l.value == 0 {
 			continue
 		}
 		limit := unix.Rlimit{Cur: uint64(l.value), Max: uint64(l.value)}
-		if err := unix.Prlimit(pid, l.resource, &limit, nil); err != nil && err != unix.ESRCH {
+		if err := unix.Setrlimit(l.resource, &limit); err != nil {
 			return fmt.Errorf("limiting the %s of the program: %w", l.name, err)
 		}
 	}

@@ -59,6 +59,7 @@ type Workspace struct {
 	Lower    string   // folder on the host
 	UID, GID int      // its owner
 	Hidden   []string // paths below it that do not exist in the box
+	Bytes    int64    // apparent size of its files
 }
 
 // startTime bounds the time from the jail's start to the box's first word.

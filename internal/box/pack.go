@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"proofbox"
 	"proofbox/internal/box/jail"
 )
 
@@ -29,7 +30,7 @@ type Packed struct {
 // and mkfs.erofs reads it.
 const (
 	maxPacked  = 16 << 30 // bytes of the file
-	packMemory = 4 << 30  // bytes of mkfs.erofs' address space
+	packMemory = 4 << 30  // bytes of mkfs.erofs' memory
 	packTime   = 15 * time.Minute
 )
 
@@ -111,6 +112,10 @@ func (h *Host) packRoot(ctx context.Context, out *os.File, steps []jail.Step, se
 // PackWorkspace packs the frozen original as its box sees it, without what is
 // hidden, into a file in the run's directory. Its owner becomes the box's user.
 func (h *Host) PackWorkspace(ctx context.Context, dir string, w *Workspace, note func(Object) error) (Packed, error) {
+	if w.Bytes > maxPacked {
+		return Packed{}, fmt.Errorf("the workspace has %s, and a box with a kernel of its own gets at most %s, holes in files counted; hide what is large",
+			proofbox.Size(w.Bytes).Rounded(), proofbox.Size(maxPacked))
+	}
 	path := filepath.Join(dir, "workspace.erofs")
 	if err := note(Object{Kind: FilePath, Name: path}); err != nil {
 		return Packed{}, err

@@ -3,6 +3,7 @@ package box_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -174,6 +175,82 @@ func extracted(t *testing.T, p box.Packed) {
 	info, err := os.Stat(filepath.Join(dir, "script"))
 	if err != nil || info.ModTime().Unix() != 1_000_000_000 {
 		t.Errorf("script: %v, %v", info, err)
+	}
+}
+
+// TestPackWorkspaceOfSomebody: the owner becomes the box's user, and what is
+// another's stays another's.
+func TestPackWorkspaceOfSomebody(t *testing.T) {
+	t.Parallel()
+	h := packer(t)
+	if os.Geteuid() != 0 {
+		boxtest.Missing(t, "root", "only root can make files of others")
+	}
+	folder := t.TempDir()
+	for name, owner := range map[string]int{"owned": 1234, "root's": 0, "other": 4321, "box": 1000} {
+		path := filepath.Join(folder, name)
+		if err := errors.Join(os.WriteFile(path, []byte(name), 0o600), os.Chown(path, owner, owner)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(folder, 1234, 1234); err != nil {
+		t.Fatal(err)
+	}
+	p, err := h.PackWorkspace(t.Context(), t.TempDir(), &box.Workspace{Lower: folder, UID: 1234, GID: 1234}, func(box.Object) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"owned": "5 regular file 1 1000 1000 0600", "root's": "6 regular file 1 0 0 0600",
+		"other": "5 regular file 1 4321 4321 0600", "box": "3 regular file 1 1234 1234 0600",
+	}
+	got := map[string]string{}
+	for name := range want {
+		got[name] = look(t, p, "/"+name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestPackWorkspaceTooLarge: what cannot become a disk is refused before
+// anything is made.
+func TestPackWorkspaceTooLarge(t *testing.T) {
+	t.Parallel()
+	h, dir := packer(t), t.TempDir()
+	_, err := h.PackWorkspace(t.Context(), dir, &box.Workspace{Lower: t.TempDir(), Bytes: 1 << 40}, func(o box.Object) error {
+		t.Errorf("%s was to be made", o.Name)
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "hide what is large") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestPackWorkspaceThatGrows: the bound holds also where a file is larger than
+// anybody has said, and nothing runs on.
+func TestPackWorkspaceThatGrows(t *testing.T) {
+	t.Parallel()
+	h, folder := packer(t), t.TempDir()
+	if err := errors.Join(os.WriteFile(filepath.Join(folder, "endless"), nil, 0o644), os.Truncate(filepath.Join(folder, "endless"), 1<<43)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	dir := t.TempDir()
+	enough := errors.New("enough")
+	_, err := h.PackWorkspace(ctx, dir, &box.Workspace{Lower: folder, UID: os.Getuid(), GID: os.Getgid()}, func(o box.Object) error {
+		if o.Kind == box.PIDSpace {
+			go func() {
+				for info, err := os.Stat(filepath.Join(dir, "workspace.erofs")); err == nil && info.Size() < 1<<20 && ctx.Err() == nil; {
+					info, err = os.Stat(filepath.Join(dir, "workspace.erofs"))
+				}
+				cancel(enough)
+			}()
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) {
+		t.Errorf("the error is %v", err)
 	}
 }
 

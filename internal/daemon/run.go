@@ -158,6 +158,7 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 	if s.base != nil {
 		config.Workspace = &box.Workspace{
 			Lower: s.base.Lower, UID: s.base.UID, GID: s.base.GID, Hidden: s.base.Hidden,
+			Bytes: s.base.Freezing.Bytes,
 		}
 	}
 	started, err := s.daemon.host.Start(ctx, config)

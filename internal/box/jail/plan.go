@@ -34,8 +34,8 @@ type Program struct {
 	// jail itself may.
 	CPUs int `json:"cpus,omitempty"`
 	// FileSize and Memory bound, in bytes, a file that the program writes and
-	// its address space; 0 where they are not bounded. See RLIMIT_FSIZE and
-	// RLIMIT_AS in getrlimit(2).
+	// the memory that is its own; 0 where they are not bounded. See RLIMIT_FSIZE
+	// and RLIMIT_DATA in getrlimit(2).
 	FileSize int64 `json:"file_size,omitempty"`
 	Memory   int64 `json:"memory,omitempty"`
 	// Confine, where it is set, takes from the program what the jail itself
