@@ -34,7 +34,7 @@ func makeGroup() (*group, error) {
 	if err := os.Mkdir(g.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making the box's group: %w", err)
 	}
-	return g, write("/proc/self/oom_score_adj", "-1000")
+	return g, nil
 }
 
 // limitMemory bounds what the box has in memory, by what there is at most.

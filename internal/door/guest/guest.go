@@ -71,6 +71,10 @@ func boot() error {
 	if err != nil {
 		return err
 	}
+	// Not before: the box's processes would inherit it.
+	if err := write("/proc/self/oom_score_adj", "-1000"); err != nil {
+		return err
+	}
 	fmt.Println(ReadyLine)
 	m := &machine{port: port, group: group, box: box}
 	if err := m.wake(); err != nil {

@@ -382,6 +382,7 @@ func TestGuest(t *testing.T) {
 		{"protected", "echo 1 >/proc/sys/kernel/hostname", "sh: 1: cannot create /proc/sys/kernel/hostname: Read-only file system\n", 2},
 		{"alone", "ls /proc | grep -c '^[0-9]'", "4\n", 0}, // process 1, sh, ls, grep
 		{"process 1", "kill -9 1; kill -TERM 1; kill -SEGV 1; echo $?", "0\n", 0},
+		{"killable", "cat /proc/self/oom_score_adj; echo -1 >/proc/self/oom_score_adj", "0\nsh: 1: echo: echo: I/O error\n", 1},
 		{"group", "cat /proc/self/cgroup", "0::/\n", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -498,11 +499,14 @@ func tryLimits(t *testing.T, d *door.Door, w door.WakeUp) {
 	if exit, out := shell(t, d, "kill -9 -1"); exit.Code != 0 {
 		t.Errorf("ending them: %+v, %q", exit, out)
 	}
+	if exit, out := shell(t, d, "head -c 100m /dev/zero | tail"); exit.Code != 137 {
+		t.Errorf("memory: %+v, %q", exit, out)
+	}
 	if exit, out := shell(t, d, "dd if=/dev/zero of=/tmp/large bs=1M 2>&1"); exit.Code == 0 || !strings.Contains(out, "No space left") {
 		t.Errorf("disk: %+v, %q", exit, out)
 	}
 	u, err = d.Usage(t.Context())
-	if err != nil || u.PidsRefused == 0 || u.PeakMemory > w.Memory || u.DiskFree > 1<<20 {
+	if err != nil || u.OOMKills != 1 || u.PidsRefused == 0 || u.PeakMemory > w.Memory || u.DiskFree > 1<<20 {
 		t.Errorf("after: %+v, %v", u, err)
 	}
 	if exit, out := shell(t, d, "rm /tmp/large; echo fine"); exit.Code != 0 || out != "fine\n" {
