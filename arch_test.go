@@ -75,6 +75,7 @@ var layers = map[string]layer{
 	"internal/breakout/order": {why: "what a trial and its attack program say to each other; the program links nothing else"},
 
 	// a guest with a kernel of its own
+	"internal/box/harvest":   {ours: []string{"internal/door"}, theirs: []string{sys}, tests: []string{"internal/door/guest"}, why: "what a guest sends is taken in without knowing the guest"},
 	"internal/box/initramfs": {ours: []string{"internal/door/guest"}, theirs: []string{sys}, why: "what a guest starts with is files and their names"},
 	"internal/box/proc":      {why: "two lists that every wall has"},
 	"internal/door/guest":    {ours: []string{".", "internal/door", "internal/door/inside", "internal/box/proc"}, theirs: []string{yamux, sys}, tests: []string{"internal/box/initramfs", "internal/box/seccomp"}, why: "the guest's end is linked into process 1, too"},

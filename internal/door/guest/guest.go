@@ -56,6 +56,9 @@ func boot() error {
 	if err := mountKernel(); err != nil {
 		return err
 	}
+	if err := limits(); err != nil {
+		return err
+	}
 	if err := loadModules(); err != nil {
 		return err
 	}

@@ -21,9 +21,9 @@ type packer struct {
 	links map[uint64]string // by inode, the first name of a file that has several
 }
 
-// pack writes what is in a folder: each folder before what is in it, and all of
-// that before what comes after it.
-func pack(w io.Writer, dir string) error {
+// Pack writes what is in a folder, an overlay's upper layer, as a tar: each
+// folder before what is in it, and all of that before what comes after it.
+func Pack(w io.Writer, dir string) error {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("opening %q: %w", dir, err)

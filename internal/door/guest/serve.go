@@ -127,7 +127,7 @@ func (s *server) changes(stream *yamux.Stream) {
 	if err := door.WriteFrame(stream, answer); err != nil || answer.Error != "" {
 		return
 	}
-	err := door.WriteChunks(stream, func(w io.Writer) error { return pack(w, upper) })
+	err := door.WriteChunks(stream, func(w io.Writer) error { return Pack(w, upper) })
 	if err != nil {
 		fmt.Println("proofbox: giving out the changes:", err) // the host finds no end, and loses them
 	}
