@@ -75,6 +75,8 @@ type Attempt struct {
 	// Absent says why the attempt could not reach its aim on any wall of this
 	// host: a kernel without the interface, a twin that cannot be had.
 	Absent string `json:"absent,omitempty"`
+	// Took is how long it took, with the host's look.
+	Took Duration `json:"took,omitzero"`
 	// Fault says why the attempt could not be made or judged.
 	Fault string `json:"fault,omitempty"`
 }

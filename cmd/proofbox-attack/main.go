@@ -28,7 +28,7 @@ type attack func(args []string) order.Report
 func attacks() map[string]attack {
 	all := map[string]attack{}
 	for _, group := range []map[string]attack{
-		files, procs, namespaces, calls,
+		files, procs, devices, mounts, namespaces, processes, calls, groups, sockets,
 		egress, exhaustion, planted,
 	} {
 		maps.Copy(all, group)

@@ -28,8 +28,12 @@ type Weakness struct {
 	HostUsers bool
 	// Calls lifts the list of system calls.
 	Calls bool
-	// Network, IPC and UTS share the host's namespaces.
-	Network, IPC, UTS bool
+	// Network, IPC, UTS and Groups share the host's namespaces.
+	Network, IPC, UTS, Groups bool
+	// Rlimits leaves out the limits of single processes.
+	Rlimits bool
+	// Environment gives the box the environment of proofbox itself.
+	Environment bool
 	// Processes shares the process IDs of the jail around the box.
 	Processes bool
 	// Masks shows and opens what is masked or read-only of /proc.
@@ -67,6 +71,9 @@ func (w Weakness) Names() []string {
 		{w.Network, "the host's network"},
 		{w.IPC, "the host's IPC namespace"},
 		{w.UTS, "the host's UTS namespace"},
+		{w.Groups, "the host's cgroup namespace"},
+		{w.Rlimits, "no limits of single processes"},
+		{w.Environment, "proofbox's own environment"},
 		{w.Processes, "the jail's processes"},
 		{w.Masks, "nothing masked in /proc"},
 		{w.Setuid, "set-user-ID bits work"},
@@ -111,6 +118,7 @@ func (w Weakness) shared() (flags uintptr) {
 		{w.Network, unix.CLONE_NEWNET},
 		{w.IPC, unix.CLONE_NEWIPC},
 		{w.UTS, unix.CLONE_NEWUTS},
+		{w.Groups, unix.CLONE_NEWCGROUP},
 	} {
 		if s.set {
 			flags |= s.flag
@@ -127,7 +135,9 @@ func (b *blueprint) weaken(w Weakness) error {
 			return fmt.Errorf("opening the host to a trial: %w", err)
 		}
 		err = b.source(o.Source, jail.Bind{
-			Target: Layout{}.Opened(n), Folder: info.IsDir(), Writable: o.Writable, Devices: o.Devices,
+			Target: Layout{}.Opened(n), Folder: info.IsDir(), Devices: o.Devices,
+			// With all powers of the host, a runtime would use what it can write.
+			Writable: o.Writable && !w.HostUsers,
 		})
 		if err != nil {
 			return err

@@ -24,6 +24,10 @@ const (
 // errBroken says that the box cannot be used for a further attempt.
 var errBroken = errors.New("the box did not survive the attempt")
 
+// errLacking says that this host does not have what an oracle looks at, and a
+// box cannot gain.
+var errLacking = errors.New("this host does not have it")
+
 // make carries out the attack: it is started, reports and holds what it has,
 // the oracle looks, and it is let go.
 func (a *attempt) make(ctx context.Context, p Probe) (evidence string, err error) {
@@ -72,13 +76,8 @@ func await(ended <-chan error) (error, bool) {
 // exec runs the attack to its end. That the kernel has killed it is a way to be
 // stopped; that it ended by itself without a report means that it was not made.
 func (a *attempt) exec(ctx context.Context, p Probe, stdin io.Reader, heard *hearing) error {
-	args := []string{AttackProgram}
-	for _, word := range p.Attack {
-		word = strings.ReplaceAll(word, "{token}", a.token)
-		args = append(args, a.stage.word(word))
-	}
 	var problems bounded
-	result, err := a.box.Exec(ctx, args, Stdio{Stdin: stdin, Stdout: heard, Stderr: &problems})
+	result, err := a.box.Exec(ctx, append([]string{AttackProgram}, a.words(p)...), Stdio{Stdin: stdin, Stdout: heard, Stderr: &problems})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errBroken, err)
 	}
@@ -86,6 +85,15 @@ func (a *attempt) exec(ctx context.Context, p Probe, stdin io.Reader, heard *hea
 		return nil
 	}
 	return fmt.Errorf("the attack was not made: %s, %q", result.Ended, problems.text())
+}
+
+// words gives the attack with what the words in braces mean.
+func (a *attempt) words(p Probe) []string {
+	var words []string
+	for _, word := range p.Attack {
+		words = append(words, a.stage.word(strings.ReplaceAll(word, "{token}", a.token)))
+	}
+	return words
 }
 
 // killed says that a command was ended by a signal, as a shell counts.

@@ -20,7 +20,8 @@ type Boxes interface {
 
 // Start is how a box of a trial is started.
 type Start struct {
-	Workspace string // the folder on the host whose copy the box gets
+	Workspace string   // the folder on the host whose copy the box gets
+	Hide      []string // patterns of what of it the box must not see
 	Limits    proofbox.Limits
 	Weakness  box.Weakness
 }

@@ -57,16 +57,42 @@ func (s *stage) listen(note func(box.Object) error) error {
 			return err
 		}
 	}
+	for _, name := range []string{"control", "door"} {
+		if err := s.listenIn(name, s.words["state-folder"]); err != nil {
+			return err
+		}
+	}
 	if err := os.Chmod(path, 0o666); err != nil {
 		return fmt.Errorf("opening a canary to everybody: %w", err)
 	}
 	return s.listenPackets()
 }
 
+// listenIn listens on a socket in a folder whose path may be longer than an
+// address can be.
+func (s *stage) listenIn(name, folder string) error {
+	dir, err := os.Open(folder)
+	if err != nil {
+		return fmt.Errorf("starting the canary %s: %w", name, err)
+	}
+	defer dir.Close()
+	if err := s.listenOn(name, "unix", fmt.Sprintf("/proc/self/fd/%d/%s.sock", dir.Fd(), name)); err != nil {
+		return err
+	}
+	s.words[name] = filepath.Join(folder, name+".sock")
+	if err := os.Chmod(s.words[name], 0o666); err != nil {
+		return fmt.Errorf("opening a canary to everybody: %w", err)
+	}
+	return nil
+}
+
 func (s *stage) listenOn(name, network, address string) error {
 	l, err := net.Listen(network, address)
 	if err != nil {
 		return fmt.Errorf("starting the canary %s: %w", name, err)
+	}
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // its folder goes as a whole
 	}
 	c := &canary{close: func() { l.Close() }}
 	s.canaries[name], s.words[name] = c, l.Addr().String()

@@ -111,13 +111,11 @@ func heard(names ...string) Oracle {
 // matches one of some patterns of filepath.Match.
 func holds(patterns ...string) Oracle {
 	return during("whether a process of the box holds "+strings.Join(patterns, ", "), func(a *attempt) (string, error) {
-		return a.eachProcess(func(pid int) (string, error) {
-			for _, link := range descriptors(pid) {
-				if matches(patterns, link) {
-					return fmt.Sprintf("process %d holds %s", pid, link), nil
-				}
+		return a.eachDescriptor(func(pid int, d descriptor) string {
+			if matches(patterns, d.link) {
+				return fmt.Sprintf("process %d holds %s", pid, d.link)
 			}
-			return "", nil
+			return ""
 		})
 	})
 }
@@ -132,22 +130,6 @@ func matches(patterns []string, name string) bool {
 	})
 }
 
-// descriptors lists what a process has open. One that has ended has nothing.
-func descriptors(pid int) []string {
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	var links []string
-	for _, e := range entries {
-		if link, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
-			links = append(links, link)
-		}
-	}
-	return links
-}
-
 // shares looks for a process of the box that is in a namespace of the host.
 func shares(kind string) Oracle {
 	return during("whether a process of the box is in the host's "+kind+" namespace", func(a *attempt) (string, error) {
@@ -156,7 +138,7 @@ func shares(kind string) Oracle {
 			return "", fmt.Errorf("looking at this process's namespaces: %w", err)
 		}
 		return a.eachProcess(func(pid int) (string, error) {
-			if space := namespaceOf(pid, kind); space == host {
+			if slices.Contains(namespacesOf(pid, kind), host) {
 				return fmt.Sprintf("process %d is in the host's %s namespace %s", pid, kind, host), nil
 			}
 			return "", nil
@@ -170,35 +152,30 @@ func parts(kind string) Oracle {
 	return during("whether a process of the box has made itself a "+kind+" namespace", func(a *attempt) (string, error) {
 		first := ""
 		return a.eachProcess(func(pid int) (string, error) {
-			space := namespaceOf(pid, kind)
-			if first == "" {
-				first = space
-			}
-			if space != "" && space != first {
-				return fmt.Sprintf("process %d is in %s and not in %s", pid, space, first), nil
+			for _, space := range namespacesOf(pid, kind) {
+				if first == "" {
+					first = space
+				}
+				if space != first {
+					return fmt.Sprintf("process %d is in %s and not in %s", pid, space, first), nil
+				}
 			}
 			return "", nil
 		})
 	})
 }
 
-// namespaceOf gives a namespace of a process; nothing where it has ended. It
-// looks at every thread, because a thread can leave the others' namespace.
-func namespaceOf(pid int, kind string) string {
-	own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
-	if err != nil {
-		return ""
-	}
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/ns/%s", pid, kind))
-	if err != nil {
-		panic(fmt.Sprintf("breakout: a pattern of numbers and words: %v", err))
-	}
-	for _, t := range threads {
-		if space, err := os.Readlink(t); err == nil && space != own {
-			return space
+// namespacesOf gives the namespaces of a kind that the threads of a process are
+// in, each once and the main thread's first; none where it has ended.
+func namespacesOf(pid int, kind string) []string {
+	var all []string
+	for _, task := range append([]string{fmt.Sprintf("/proc/%d", pid)}, tasksOf(pid)...) {
+		space, err := os.Readlink(task + "/ns/" + kind)
+		if err == nil && !slices.Contains(all, space) {
+			all = append(all, space)
 		}
 	}
-	return own
+	return all
 }
 
 // status looks for a process of the box whose field in proc_pid_status(5) is not
@@ -216,16 +193,8 @@ func status(field, promised string) Oracle {
 
 // statusOf reads a field of a process's status; not ok where it has ended.
 func statusOf(pid int, field string) (value string, ok bool) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return "", false
-	}
-	for line := range strings.Lines(string(text)) {
-		if name, value, _ := strings.Cut(line, ":"); name == field {
-			return strings.TrimSpace(value), true
-		}
-	}
-	return "", false
+	value = fieldOf(fmt.Sprintf("/proc/%d/status", pid), field)
+	return value, value != ""
 }
 
 // threadsOf counts the tasks of a process; 0 where it has ended.

@@ -33,6 +33,12 @@ type Probe struct {
 	// MayEnd says that the wall may stop the attempt by ending the box, as a
 	// limit does; such a probe is alone.
 	MayEnd bool
+	// Neighbour has another box run beside, which has left secrets in its own
+	// folders before the attack begins.
+	Neighbour bool
+	// Bare says that the attack may be made on the host itself, outside of any
+	// box, to find out whether this host lets anybody do it.
+	Bare bool
 	// UserOnly leaves out the attempt as root in the box, where being root is
 	// what the probe is about, or makes no difference.
 	UserOnly bool
@@ -47,6 +53,8 @@ type Setting struct {
 	// Naive has what the box wrote taken over by a tool of the host that trusts
 	// it: it copies everything, through every link, while the box runs.
 	Naive bool
+	// Shown hides nothing of the workspace.
+	Shown bool
 }
 
 // Group is the family that the probe belongs to.
@@ -68,6 +76,9 @@ func (p Probe) info() proofbox.ProbeInfo {
 // words says how the setting differs from the usual one.
 func (s Setting) words() []string {
 	words := s.Weakness.Names()
+	if s.Shown {
+		words = append(words, "nothing hidden in the workspace")
+	}
 	if s.Naive {
 		words = append(words, "a tool of the host that trusts the box")
 	}
@@ -106,7 +117,7 @@ func onlyKernel() map[proofbox.Wall]string {
 // Table lists every probe, in the order of the catalogue.
 func Table() []Probe {
 	return slices.Concat(
-		files(), namespaces(), kernel(),
+		files(), procs(), devices(), mounts(), namespaces(), processes(), kernel(), groups(), sockets(),
 		egress(), exhaustion(), planted(),
 	)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"proofbox"
 	"proofbox/internal/box"
@@ -37,7 +38,10 @@ func (t *Trial) sit(ctx context.Context, sitting *sitting) error {
 		if ctx.Err() != nil {
 			break
 		}
-		t.record(i, s.attempt(ctx, t.Probes[i]))
+		began := time.Now()
+		a := s.attempt(ctx, t.Probes[i])
+		a.Took = proofbox.Duration(time.Since(began).Round(time.Millisecond))
+		t.record(i, a)
 	}
 	return errors.Join(context.Cause(ctx), s.part())
 }
@@ -63,7 +67,7 @@ func (t *Trial) open(sitting *sitting) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a stage for attempts: %w", err)
 	}
-	st, err := setStage(dir, t.Boxes.Note)
+	st, err := setStage(dir, t.Program, t.Boxes.Note)
 	s := &session{trial: t, sitting: sitting, stage: st}
 	if err != nil {
 		return s, err
@@ -81,7 +85,21 @@ func (s *session) fill() error {
 	if err := os.Mkdir(s.workspace, 0o700); err != nil {
 		return fmt.Errorf("making the workspace of a trial: %w", err)
 	}
+	if err := os.Chmod(s.workspace, 0o777); err != nil { // a twin works on it itself
+		return fmt.Errorf("making the workspace of a trial: %w", err)
+	}
+	if err := s.stage.plantOriginals(s.workspace); err != nil {
+		return err
+	}
 	return copyProgram(s.trial.Program, filepath.Join(s.workspace, filepath.Base(AttackProgram)))
+}
+
+// hidden lists what of the workspace the box must not see.
+func (s *session) hidden() []string {
+	if s.sitting.setting.Shown {
+		return nil
+	}
+	return []string{"/" + hiddenFolder}
 }
 
 func copyProgram(from, to string) error {
@@ -113,7 +131,7 @@ func (s *session) started(ctx context.Context) (Box, error) {
 	if how.HostUsers && os.Geteuid() != 0 {
 		return nil, errOnlyRoot
 	}
-	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Limits: how.Limits, Weakness: how.Weakness})
+	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness})
 	if err != nil {
 		return nil, err
 	}
@@ -133,14 +151,27 @@ func (s *session) attempt(ctx context.Context, p Probe) proofbox.Attempt {
 		a.Fault = err.Error()
 		return a
 	}
+	if p.Neighbour {
+		if _, err := s.beside(ctx); err != nil {
+			a.Fault = err.Error()
+			return a
+		}
+	}
 	made := &attempt{session: s, stage: s.stage, box: b, token: newNonce(), workspace: s.workspace}
 	a.Evidence, err = made.make(ctx, p)
+	if errors.Is(err, errLacking) {
+		a.Absent = err.Error()
+		return a
+	}
 	if errors.Is(err, errBroken) || p.alone() {
 		err = s.conclude(ctx, p, made, &a, err)
 	}
 	a.Reached, a.Said = a.Evidence != "", made.report.Said
 	if a.As == asTwin {
 		a.Absent = made.report.Absent
+		if !a.Reached && err == nil && s.refusedAnyway(ctx, made, p) {
+			a.Absent = "this host refuses it outside of any box as well: " + made.report.Said
+		}
 	}
 	if err = errors.Join(err, s.stage.restore()); err != nil {
 		a.Fault = strings.ReplaceAll(err.Error(), "\n", "; ")
@@ -186,11 +217,19 @@ func (s *session) beside(ctx context.Context) (Box, error) {
 	if s.neighbour != nil {
 		return s.neighbour, nil
 	}
-	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Limits: proofbox.DefaultLimits})
+	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: proofbox.DefaultLimits})
 	if err != nil {
 		return nil, fmt.Errorf("starting a neighbour: %w", err)
 	}
 	s.neighbour = b
+	left := &attempt{session: s, stage: s.stage, box: b, token: newNonce(), workspace: s.workspace}
+	_, err = left.make(ctx, Probe{Attack: []string{"leave", s.stage.flag("neighbour").nonce, "/tmp/left", "/dev/shm/left", "/home/box/left"}})
+	if err == nil && left.report.Said != "left it" {
+		err = errors.New(left.report.Said)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("having a neighbour leave secrets: %w", err)
+	}
 	return b, nil
 }
 

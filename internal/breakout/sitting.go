@@ -80,6 +80,8 @@ func together(a, b box.Weakness) box.Weakness {
 	return box.Weakness{
 		Binds: slices.Concat(a.Binds, b.Binds), Root: a.Root || b.Root, HostUsers: a.HostUsers || b.HostUsers,
 		Calls: a.Calls || b.Calls, Network: a.Network || b.Network, IPC: a.IPC || b.IPC, UTS: a.UTS || b.UTS,
+		Groups: a.Groups || b.Groups, Environment: a.Environment || b.Environment,
+		Rlimits:   a.Rlimits || b.Rlimits,
 		Processes: a.Processes || b.Processes, Masks: a.Masks || b.Masks, Setuid: a.Setuid || b.Setuid,
 		Landlock: a.Landlock || b.Landlock, WritableRoot: a.WritableRoot || b.WritableRoot,
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,12 +21,13 @@ type stage struct {
 	words    map[string]string // what the words of attacks and twins mean here
 	flags    map[string]*flag
 	canaries map[string]*canary
+	undo     []func() // called in reverse when the stage is closed
 }
 
 // flag is a planted file with a nonce in it.
 type flag struct {
 	where string // in words
-	path  string
+	path  string // empty where it is not a file
 	nonce string
 	text  string // the whole content
 }
@@ -39,12 +41,24 @@ func newNonce() string {
 func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
 
 // setStage plants everything. Each object is journaled before it exists.
-func setStage(dir string, note func(box.Object) error) (*stage, error) {
+func setStage(dir, program string, note func(box.Object) error) (*stage, error) {
 	s := &stage{dir: dir, words: map[string]string{}, flags: map[string]*flag{}, canaries: map[string]*canary{}}
-	if err := s.plantFlags(note); err != nil {
-		return s, err
+	for _, plant := range []func() error{
+		func() error { return s.plantFlags(note) },
+		func() error { return s.plantTool(program, note) },
+		func() error { return s.plantVictim(program) },
+		s.plantInKernel,
+		s.plantEnvironment,
+		s.nameDisk,
+		func() error { return s.listen(note) },
+	} {
+		if err := plant(); err != nil {
+			return s, err
+		}
 	}
-	return s, s.listen(note)
+	s.words["jail"] = filepath.Join(filepath.Dir(program), "proofbox-jail")
+	s.flags["neighbour"] = &flag{where: "the folders of another box", nonce: newNonce()}
+	return s, nil
 }
 
 // plantFlags plants one file in each place where something of worth lies on a
@@ -70,21 +84,25 @@ func (s *stage) plantFlags(note func(box.Object) error) error {
 
 // plant makes a flag in a folder of its own.
 func (s *stage) plant(word string, f *flag, note func(box.Object) error) error {
-	f.nonce = newNonce()
-	f.text = "flag " + f.nonce + "\n"
 	folder := filepath.Dir(f.path)
 	if err := note(box.Object{Kind: box.Folder, Name: folder}); err != nil {
 		return err
 	}
-	err := os.Mkdir(folder, 0o777)
-	if err == nil {
-		err = errors.Join(os.Chmod(folder, 0o777), os.WriteFile(f.path, []byte(f.text), 0o666), os.Chmod(f.path, 0o666))
-	}
-	if err != nil {
+	if err := errors.Join(os.Mkdir(folder, 0o777), os.Chmod(folder, 0o777)); err != nil {
 		return fmt.Errorf("planting a flag in %s: %w", f.where, err)
 	}
-	s.flags[word] = f
 	s.words[word], s.words[word+"-folder"] = f.path, folder
+	return s.write(word, f)
+}
+
+// write writes a flag anew.
+func (s *stage) write(word string, f *flag) error {
+	f.nonce = newNonce()
+	f.text = "flag " + f.nonce + "\n"
+	s.flags[word] = f
+	if err := errors.Join(os.WriteFile(f.path, []byte(f.text), 0o666), os.Chmod(f.path, 0o666)); err != nil {
+		return fmt.Errorf("planting a flag in %s: %w", f.where, err)
+	}
 	return nil
 }
 
@@ -101,6 +119,9 @@ func (f *flag) read() (string, error) {
 
 // restore puts a flag back as it was planted, for the next attempt.
 func (f *flag) restore() error {
+	if f.path == "" {
+		return nil
+	}
 	now, err := f.read()
 	if err != nil || now == f.text {
 		return err
@@ -148,9 +169,12 @@ func (s *stage) setting(t Setting) Setting {
 	return t
 }
 
-// close ends the listeners.
+// close ends what was planted and is no file.
 func (s *stage) close() {
 	for _, c := range s.canaries {
 		c.close()
+	}
+	for _, undo := range slices.Backward(s.undo) {
+		undo()
 	}
 }

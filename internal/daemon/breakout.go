@@ -93,7 +93,7 @@ func (t *trialStage) Start(ctx context.Context, s breakout.Start) (breakout.Box,
 	req := proofbox.RunRequest{
 		Spec: proofbox.Spec{
 			Name: "breakout", Wall: t.wall, Risk: proofbox.Risk{Code: proofbox.Reviewed},
-			Workspace: proofbox.Workspace{Original: s.Workspace}, Limits: s.Limits,
+			Workspace: proofbox.Workspace{Original: s.Workspace, Hide: s.Hide}, Limits: s.Limits,
 		},
 		Command: []string{breakout.AttackProgram, "wait"}, Stdin: true,
 	}

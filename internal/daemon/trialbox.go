@@ -66,6 +66,9 @@ func (b *trialBox) Exec(ctx context.Context, args []string, stdio breakout.Stdio
 	command := door.Command{
 		Args: args, Env: s.prepared.environment(s.run.ID), Dir: box.Workdir, Stdin: stdio.Stdin != nil,
 	}
+	if s.weakness.Environment {
+		command.Env = append(os.Environ(), command.Env...)
+	}
 	exit, err := s.startedBox().Exec(ctx, command, box.Stdio{Stdin: stdio.Stdin, Stdout: stdio.Stdout, Stderr: stdio.Stderr}, nil)
 	if err != nil {
 		return proofbox.ExecResult{}, err

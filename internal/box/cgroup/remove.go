@@ -25,7 +25,7 @@ func Remove(ctx context.Context, dir string) error {
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err := killAll(dir); err != nil {
+		if err := errors.Join(killAll(dir), removeBelow(ctx, dir)); err != nil {
 			return err
 		}
 		select {
@@ -34,6 +34,24 @@ func Remove(ctx context.Context, dir string) error {
 		case <-time.After(removeEvery):
 		}
 	}
+}
+
+// removeBelow removes the groups in a group. Nobody makes any, unless the box
+// could.
+func removeBelow(ctx context.Context, dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the cgroup %q: %w", dir, err)
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			err = errors.Join(err, Remove(ctx, filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }
 
 // killAll kills every process in a group. The group holds nothing but one

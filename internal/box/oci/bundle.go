@@ -21,16 +21,16 @@ var namespaces = []specs.LinuxNamespaceType{
 func (r *Runtime) Spec(l box.Layout) *specs.Spec {
 	spec := &specs.Spec{
 		Version:  "1.0.2",
-		Hostname: l.Hostname,
+		Hostname: hostname(l),
 		Root:     &specs.Root{Path: l.Root, Readonly: !l.Weak.WritableRoot},
 		Process: &specs.Process{
 			User:            owner(l.Weak),
 			Args:            append([]string{box.InitPath}, box.InitArgs[1:]...),
-			Env:             l.Env,
+			Env:             environment(l),
 			Cwd:             "/",
 			Capabilities:    capabilities(l.Weak),
 			NoNewPrivileges: !l.Weak.Setuid,
-			Rlimits:         rlimits(l.Rlimits),
+			Rlimits:         rlimits(l),
 		},
 		Mounts: mounts(l),
 		Linux:  r.linux(l),
@@ -90,7 +90,7 @@ func (r *Runtime) filter(l box.Layout) *specs.LinuxSeccomp {
 func ownNamespaces(w box.Weakness) []specs.LinuxNamespace {
 	without := map[specs.LinuxNamespaceType]bool{
 		specs.UserNamespace: w.HostUsers, specs.NetworkNamespace: w.Network,
-		specs.IPCNamespace: w.IPC, specs.UTSNamespace: w.UTS, specs.PIDNamespace: w.Processes,
+		specs.IPCNamespace: w.IPC, specs.UTSNamespace: w.UTS, specs.CgroupNamespace: w.Groups, specs.PIDNamespace: w.Processes,
 	}
 	var own []specs.LinuxNamespace
 	for _, n := range namespaces {
@@ -101,8 +101,12 @@ func ownNamespaces(w box.Weakness) []specs.LinuxNamespace {
 	return own
 }
 
-func rlimits(limits map[string]uint64) []specs.POSIXRlimit {
+func rlimits(l box.Layout) []specs.POSIXRlimit {
 	var list []specs.POSIXRlimit
+	limits := l.Rlimits
+	if l.Weak.Rlimits {
+		limits = nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		list = append(list, specs.POSIXRlimit{Type: name, Hard: limits[name], Soft: limits[name]})
 	}

@@ -1,22 +1,26 @@
 package oci
 
 import (
+	"os"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
 )
 
-// allCapabilities are those of capabilities(7).
+// allCapabilities are those of capabilities(7), by their numbers.
 var allCapabilities = []string{
-	"CAP_AUDIT_CONTROL", "CAP_AUDIT_READ", "CAP_AUDIT_WRITE", "CAP_BLOCK_SUSPEND", "CAP_BPF",
-	"CAP_CHECKPOINT_RESTORE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER",
-	"CAP_FSETID", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_KILL", "CAP_LEASE", "CAP_LINUX_IMMUTABLE",
-	"CAP_MAC_ADMIN", "CAP_MAC_OVERRIDE", "CAP_MKNOD", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE",
-	"CAP_NET_BROADCAST", "CAP_NET_RAW", "CAP_PERFMON", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP",
-	"CAP_SETUID", "CAP_SYSLOG", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_CHROOT", "CAP_SYS_MODULE",
-	"CAP_SYS_NICE", "CAP_SYS_PACCT", "CAP_SYS_PTRACE", "CAP_SYS_RAWIO", "CAP_SYS_RESOURCE",
-	"CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_WAKE_ALARM",
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
+	"CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
+	"CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK",
+	"CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
+	"CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
+	"CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE",
+	"CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG",
+	"CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
+	"CAP_CHECKPOINT_RESTORE",
 }
 
 // owner is whose process 1 is: the box's user, unless a trial wants root.
@@ -31,13 +35,30 @@ func owner(w box.Weakness) specs.User {
 // bits work keeps them in its bounding set: they are what there is to gain.
 func capabilities(w box.Weakness) *specs.LinuxCapabilities {
 	c := &specs.LinuxCapabilities{}
+	all := allCapabilities
+	if w.HostUsers {
+		all = ownCapabilities()
+	}
 	if w.Root || w.Setuid {
-		c.Bounding = allCapabilities
+		c.Bounding = all
 	}
 	if w.Root {
-		c.Effective, c.Permitted, c.Inheritable = allCapabilities, allCapabilities, allCapabilities
+		c.Effective, c.Permitted, c.Inheritable = all, all, all
 	}
 	return c
+}
+
+// ownCapabilities are those that this process can give: a host may be a
+// container itself.
+func ownCapabilities() []string {
+	var own []string
+	for number, name := range allCapabilities {
+		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(number), 0, 0, 0)
+		if err == nil && has == 1 {
+			own = append(own, name)
+		}
+	}
+	return own
 }
 
 // procMount is the box's own /proc, or, where a trial shares the jail's process
@@ -55,8 +76,12 @@ func procMount(w box.Weakness) specs.Mount {
 func openings(l box.Layout) []specs.Mount {
 	var list []specs.Mount
 	for n, o := range l.Weak.Binds {
+		options := []string{"rbind"}
+		if o.Writable && l.Weak.HostUsers { // it is read-only in the jail
+			options = append(options, "rrw")
+		}
 		list = append(list, specs.Mount{
-			Destination: o.Target, Type: "bind", Source: l.Opened(n), Options: []string{"rbind"},
+			Destination: o.Target, Type: "bind", Source: l.Opened(n), Options: options,
 		})
 	}
 	return list
@@ -78,4 +103,21 @@ func (r *Runtime) weaker(w box.Weakness) []string {
 		options = append(options, "--network", "host")
 	}
 	return options
+}
+
+// environment is what process 1 starts with, and, where a trial says so, all that
+// proofbox has. Commands get theirs from the door.
+func environment(l box.Layout) []string {
+	if l.Weak.Environment {
+		return append(os.Environ(), l.Env...)
+	}
+	return l.Env
+}
+
+// hostname is none where a trial shares the host's.
+func hostname(l box.Layout) string {
+	if l.Weak.UTS {
+		return ""
+	}
+	return l.Hostname
 }
