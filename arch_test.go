@@ -37,6 +37,7 @@ const (
 	pflag   = "github.com/spf13/pflag"
 	unicode = "golang.org/x/text"
 	zstd    = "github.com/klauspost/compress"
+	net     = "golang.org/x/net"
 )
 
 // testTools are the modules that any test may use.
@@ -49,7 +50,7 @@ var layers = map[string]layer{
 	".": {tests: []string{"internal/boxfile"}, why: "the vocabulary is plain data that everything may speak"},
 
 	// the ground
-	"internal/policy":   {ours: []string{"."}, why: "decisions are a pure function of risk and host"},
+	"internal/policy":   {ours: []string{"."}, theirs: []string{net}, why: "decisions are a pure function of risk and host"},
 	"internal/audit":    {ours: []string{"."}, theirs: []string{mod, dsse, sys}, why: "the record trusts nothing but well-known cryptography"},
 	"internal/boxfile":  {ours: []string{"."}, theirs: []string{yaml}, why: "reading a declaration decides nothing"},
 	"internal/terminal": {ours: []string{"."}, theirs: []string{unicode, term}, why: "escaping knows bytes, not boxes"},
@@ -59,6 +60,7 @@ var layers = map[string]layer{
 	// the nouns
 	"internal/door":        {ours: []string{"."}, theirs: []string{yamux, sys}, why: "the protocol, and the host's end"},
 	"internal/door/inside": {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
+	"internal/gateway":     {ours: []string{".", "internal/policy"}, theirs: []string{net}, why: "what leaves a box is decided by name, whoever carries it here"},
 	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
 	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/policy"}, theirs: []string{differ, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
 	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
@@ -82,7 +84,7 @@ var layers = map[string]layer{
 
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
-	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/debian", "internal/door", "internal/image", "internal/policy", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
+	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/policy", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/terminal"}, theirs: []string{cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/oci"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
@@ -176,7 +178,7 @@ func among(path string, modules []string) bool {
 func TestLayersHold(t *testing.T) {
 	t.Parallel()
 	ground := []string{"internal/policy", "internal/audit", "internal/boxfile", "internal/terminal", "internal/debian", "internal/attach"}
-	nouns := []string{"internal/box", "internal/door", "internal/image", "internal/workspace"}
+	nouns := []string{"internal/box", "internal/door", "internal/gateway", "internal/image", "internal/workspace"}
 	adapters := []string{"internal/box/oci", "internal/box/microvm"}
 	importers := func(target string) (names []string) {
 		for name, l := range layers {

@@ -87,11 +87,29 @@ type Seen struct {
 	Class Class  `json:"class"`
 }
 
-// Call is one connection that a box asked for.
+// Call is one connection, or one HTTP request, that a box asked its gateway for.
 type Call struct {
-	Time    time.Time `json:"time"`
-	Host    string    `json:"host"`
-	Verdict string    `json:"verdict"` // "denied" …
+	Time time.Time `json:"time"`
+	// Host is a name, or what the box said where that was none.
+	Host string `json:"host"`
+	Port int    `json:"port,omitempty"`
+	// Method and Path are of an HTTP request; a tunnel is a CONNECT without a
+	// path.
+	Method string `json:"method,omitempty"`
+	Path   string `json:"path,omitempty"`
+	// Verdict is "allowed", "denied" (nothing was sent), "cut" (it was ended on
+	// the way), "failed" (the destination could not be reached) or "open".
+	Verdict string `json:"verdict"`
+	// Reason says why it was not simply allowed.
+	Reason string `json:"reason,omitempty"`
+	Status int    `json:"status,omitempty"` // of the answer, where the gateway could read it
+	// Sent and Received are bytes: of a tunnel all of them, of an HTTP request
+	// those of the bodies. Digest is the SHA-256 of the body that was sent.
+	Sent     int64  `json:"sent,omitempty"`
+	Received int64  `json:"received,omitempty"`
+	Digest   string `json:"digest,omitempty"`
+	// Times is how often the same was asked for and denied, in a row or not.
+	Times int `json:"times"`
 }
 
 // Intent is something a run meant to do in the world.

@@ -57,8 +57,16 @@ type Content struct {
 
 // Egress lists where a box may connect to. Empty denies everything.
 type Egress struct {
+	// Allow lists HOST or HOST:PORT; HOST is a name, or "*." and a name.
 	Allow []string `json:"allow,omitempty" yaml:"allow"`
+	// Upload bounds the bytes that may be sent to each of them; 0 means
+	// [DefaultUpload].
+	Upload Size `json:"upload,omitzero" yaml:"upload"`
 }
+
+// DefaultUpload is what a box may send to each allowed destination where its
+// spec does not say.
+const DefaultUpload Size = 64 << 20
 
 // Tool puts a stand-in for a real service in the box.
 type Tool struct {

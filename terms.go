@@ -9,6 +9,10 @@ type Terms struct {
 	// for the other walls.
 	Accelerator string `json:"accelerator,omitempty"`
 	Limits      Limits `json:"limits"`
+	// Egress lists where the box may connect to; everything else is denied.
+	Egress []Destination `json:"egress,omitempty"`
+	// Upload is how many bytes may be sent to each of them.
+	Upload Size `json:"upload,omitzero"`
 	// Enforced says by which means each limit is enforced on this host, and
 	// names what is weaker than its usual form. Keys are the names of the
 	// fields of [Limits] in JSON.
@@ -20,6 +24,15 @@ type Terms struct {
 	// in which they were taken.
 	Reasons []Reason `json:"reasons"`
 }
+
+// Destination is where a box may connect to.
+type Destination struct {
+	// Host is a DNS name in lower case, or "*." and a name: one label more.
+	Host string `json:"host"`
+	Port int    `json:"port"`
+}
+
+func (d Destination) String() string { return fmt.Sprintf("%s:%d", d.Host, d.Port) }
 
 // Enforcement says how one limit is enforced.
 type Enforcement struct {

@@ -58,6 +58,9 @@ func userSpaceOf(pid int) (string, error) {
 // been able to write the canary before and unable to after.
 func (b *Box) restrict(ctx context.Context) (door.Applied, error) {
 	setup := door.Setup{Landlock: b.landlock()}
+	if b.config.Gateway != nil {
+		setup.Visits = GatewayAddress
+	}
 	if b.config.Enforced["pids"].By == byRlimit {
 		setup.Tasks = b.config.Limits.Pids
 	}

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,8 +49,11 @@ type Config struct {
 	Root []jail.Step
 	// Workspace is nil where the box has none.
 	Workspace *Workspace
-	Limits    proofbox.Limits
-	Enforced  map[string]proofbox.Enforcement
+	// Gateway takes the connections that processes of the box make to
+	// [GatewayAddress], and owns them. Nil where the box has none.
+	Gateway  func(net.Conn)
+	Limits   proofbox.Limits
+	Enforced map[string]proofbox.Enforcement
 	// Weakness is set by a trial and nobody else.
 	Weakness Weakness
 }
@@ -171,7 +175,24 @@ func (b *Box) start(ctx context.Context, h *Host) error {
 	if err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	return b.confine(ctx, pid)
+	if err := b.confine(ctx, pid); err != nil {
+		return err
+	}
+	if b.config.Gateway != nil {
+		go b.receive()
+	}
+	return nil
+}
+
+// receive hands the visits of the box to its gateway, until the door closes.
+func (b *Box) receive() {
+	for {
+		visit, err := b.Door.Accept()
+		if err != nil {
+			return
+		}
+		b.config.Gateway(visit)
+	}
 }
 
 // reserve takes what the box needs of the host before anything runs.

@@ -79,6 +79,9 @@ const (
 	CanaryPath = "/run/proofbox/canary" // see Host.restrict
 	HomePath   = "/home/box"
 	Workdir    = "/workspace"
+
+	// GatewayAddress is where process 1 listens for a box that has a gateway.
+	GatewayAddress = "127.0.0.1:3128"
 )
 
 // InitArgs is the command line of a box's process 1.

@@ -87,7 +87,9 @@ func (d *document) content(n ast.Node, c *proofbox.Content) error {
 }
 
 func (d *document) egress(e *proofbox.Egress) func(ast.Node) error {
-	return func(n ast.Node) error { return d.mapping(n, fields{"allow": d.texts(&e.Allow)}) }
+	return func(n ast.Node) error {
+		return d.mapping(n, fields{"allow": d.texts(&e.Allow), "upload": word(d, &e.Upload, proofbox.ParseLimit)})
+	}
 }
 
 func (d *document) tool(n ast.Node, t *proofbox.Tool) error {

@@ -50,7 +50,8 @@ func (a *app) showRun(r proofbox.Run) {
 	a.showPlan(r.Plan)
 	a.showControls(r.Controls)
 	a.printf("\nchanges    %d added, %d modified, %d deleted%s\n", r.Changes.Added, r.Changes.Modified, r.Changes.Deleted, decided(r))
-	a.printf("data       %d declared, network calls %d, intents %d, spent %s USD\n", len(r.Contents), len(r.Egress), len(r.Intents), r.Spend.USD)
+	a.printf("data       %d declared, intents %d, spent %s USD\n", len(r.Contents), len(r.Intents), r.Spend.USD)
+	a.showCalls(r.Egress)
 	a.showTeardown(r.Teardown)
 	for _, w := range r.Warnings {
 		a.printf("warning: %s\n", w)

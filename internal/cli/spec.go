@@ -16,7 +16,7 @@ import (
 type specFlags struct {
 	file, name, wall, code, workspace, image string
 	expose, env, data, allow, hide           []string
-	budget                                   string
+	budget, upload                           string
 	memory, disk, time, output, cpus, pids   string
 }
 
@@ -32,7 +32,8 @@ func (s *specFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&s.hide, "hide", nil, "hide what matches a .gitignore `PATTERN` from the box")
 	f.StringArrayVar(&s.env, "env", nil, "set a variable, `K=V`")
 	f.StringArrayVar(&s.data, "data", nil, "give the box declared data, `PATH=CLASS`")
-	f.StringArrayVar(&s.allow, "allow", nil, "allow connections to `HOST[:PORT]`")
+	f.StringArrayVar(&s.allow, "allow", nil, "allow connections to `HOST[:PORT]`, by name; the port is 443 unless it says another")
+	f.StringVar(&s.upload, "upload", "", "what may be sent to each allowed host, `SIZE` (default "+proofbox.DefaultUpload.String()+")")
 	f.StringVar(&s.budget, "budget", "", "cap what the run may cost, in `USD`")
 	f.StringVar(&s.memory, "memory", "", "memory limit, `SIZE` such as 512MiB (default "+proofbox.DefaultLimits.Memory.String()+")")
 	f.StringVar(&s.cpus, "cpus", "", "processors, a `NUMBER` (default 1)")
@@ -122,7 +123,7 @@ func (s *specFlags) limits(spec *proofbox.Spec) error {
 	for _, l := range []struct {
 		flag, text string
 		to         *proofbox.Size
-	}{{"memory", s.memory, &spec.Limits.Memory}, {"disk", s.disk, &spec.Limits.Disk}, {"output", s.output, &spec.Limits.Output}} {
+	}{{"memory", s.memory, &spec.Limits.Memory}, {"disk", s.disk, &spec.Limits.Disk}, {"output", s.output, &spec.Limits.Output}, {"upload", s.upload, &spec.Egress.Upload}} {
 		if l.text == "" {
 			continue
 		}

@@ -17,6 +17,7 @@ import (
 	"proofbox/internal/box"
 	"proofbox/internal/box/cgroup"
 	"proofbox/internal/box/oci"
+	"proofbox/internal/gateway"
 )
 
 // Daemon runs boxes. It may be used from many goroutines, and several daemons,
@@ -26,6 +27,7 @@ type Daemon struct {
 	programs programs
 	runtimes map[proofbox.Wall]box.Runtime
 	host     *box.Host
+	network  gateway.Network // how gateways reach the world; nil as the host does
 	key      *audit.Key
 	log      *audit.Log
 

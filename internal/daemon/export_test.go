@@ -6,6 +6,7 @@ import (
 	"proofbox"
 	"proofbox/internal/box"
 	"proofbox/internal/breakout"
+	"proofbox/internal/gateway"
 )
 
 // TrialOfWeakWall tries a wall from every box of which the list of system calls
@@ -17,3 +18,6 @@ func TrialOfWeakWall(ctx context.Context, d *Daemon, wall proofbox.Wall, only st
 	}
 	return d.trial(ctx, &breakout.Trial{Wall: wall, Program: d.programs.attack, Probes: probes, Base: box.Weakness{Calls: true}})
 }
+
+// Reach has gateways reach the world by a network of a test.
+func Reach(d *Daemon, n gateway.Network) { d.network = n }

@@ -70,6 +70,10 @@ func (s *session) takeDown(ctx context.Context) error {
 		s.account(account)
 		err = errors.Join(err, closeErr)
 	}
+	if s.gateway != nil {
+		err = errors.Join(err, s.gateway.Close())
+		s.listCalls()
+	}
 	if s.control != nil {
 		err = errors.Join(err, s.control.close())
 	}
@@ -81,6 +85,15 @@ func (s *session) takeDown(ctx context.Context) error {
 		err = errors.Join(err, s.journal.Close())
 	}
 	return err
+}
+
+// listCalls takes the gateway's ledger into the record.
+func (s *session) listCalls() {
+	calls, missing := s.gateway.Calls()
+	s.run.Egress = calls
+	if missing > 0 {
+		s.run.Warnings = append(s.run.Warnings, fmt.Sprintf("%d connections more were asked for than the record lists", missing))
+	}
 }
 
 // collect computes the run's changes, after all processes of the box have

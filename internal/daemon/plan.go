@@ -15,6 +15,7 @@ import (
 	"proofbox"
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
+	"proofbox/internal/gateway"
 	"proofbox/internal/image"
 	"proofbox/internal/policy"
 	"proofbox/internal/workspace"
@@ -204,6 +205,9 @@ func (p *prepared) rootSteps() []jail.Step {
 	return steps
 }
 
+// certificates is the folder of those that the host trusts, where the box sees it.
+const certificates = "/etc/ssl/certs"
+
 // systemPath is where every box looks for commands.
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -226,13 +230,20 @@ func (p *prepared) shows(dir string) bool {
 	})
 }
 
-// environment is what the command starts with: what every box has, then the
+// environment is what a command starts with: what every box has, then the
 // image's, then the spec's.
-func (p *prepared) environment(id string) []string {
+func (s *session) environment() []string {
+	p := s.prepared
 	env := map[string]string{
 		"PATH": p.searchPath(),
 		"HOME": box.HomePath, "USER": "box", "LOGNAME": "box", "SHELL": "/bin/sh",
-		"LANG": "C.UTF-8", "container": "proofbox", "PROOFBOX_RUN": id,
+		"LANG": "C.UTF-8", "container": "proofbox", "PROOFBOX_RUN": s.run.ID,
+	}
+	if s.gateway != nil {
+		maps.Copy(env, gateway.Environment(box.GatewayAddress))
+	}
+	if p.shows(certificates) {
+		env["NODE_EXTRA_CA_CERTS"] = certificates + "/ca-certificates.crt" // node has a list of its own
 	}
 	maps.Copy(env, p.image.Env)
 	maps.Copy(env, p.plan.Spec.Env)

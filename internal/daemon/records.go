@@ -123,7 +123,7 @@ func (d *Daemon) Exec(ctx context.Context, name string, r proofbox.ExecRequest, 
 		return proofbox.ExecResult{}, err
 	}
 	command := door.Command{
-		Args: r.Command, Env: s.prepared.environment(s.run.ID), Dir: box.Workdir, TTY: r.TTY, Stdin: r.Stdin,
+		Args: r.Command, Env: s.environment(), Dir: box.Workdir, TTY: r.TTY, Stdin: r.Stdin,
 	}
 	for k, v := range r.Env {
 		command.Env = append(command.Env, k+"="+v)

@@ -13,6 +13,7 @@ import (
 	"proofbox/internal/api"
 	"proofbox/internal/box"
 	"proofbox/internal/door"
+	"proofbox/internal/gateway"
 	"proofbox/internal/workspace"
 )
 
@@ -31,6 +32,7 @@ type session struct {
 	base     *workspace.Base       // nil without a workspace
 	output   *output
 	control  *control
+	gateway  *gateway.Gateway // nil where a trial has given the box another way out
 
 	mu     sync.Mutex
 	box    *box.Box                // set once it has started, guarded by mu
@@ -85,6 +87,9 @@ func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, weakness bo
 		run: newRun(id, p), weakness: weakness,
 	}
 	s.run.Weakened = weakness.Names()
+	if !weakness.Network {
+		s.gateway = gateway.New(gateway.Config{Allow: p.plan.Terms.Egress, Upload: p.plan.Terms.Upload, Network: d.network})
+	}
 	d.enlist(s)
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.finish(ctx))
@@ -155,6 +160,9 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 		Runtime: s.prepared.runtime, Hostname: "box", Root: s.prepared.rootSteps(),
 		Limits: terms.Limits, Enforced: terms.Enforced, Weakness: s.weakness,
 	}
+	if s.gateway != nil {
+		config.Gateway = s.gateway.Serve
+	}
 	if s.base != nil {
 		config.Workspace = &box.Workspace{
 			Lower: s.base.Lower, UID: s.base.UID, GID: s.base.GID, Hidden: s.base.Hidden,
@@ -197,7 +205,7 @@ func (s *session) execute(ctx context.Context, req proofbox.RunRequest, io api.S
 		s.warn(err)
 	}
 	command := door.Command{
-		Args: req.Command, Env: s.prepared.environment(s.run.ID), Dir: box.Workdir,
+		Args: req.Command, Env: s.environment(), Dir: box.Workdir,
 		TTY: req.TTY, Stdin: io.Stdin != nil,
 	}
 	if req.TTY != nil && req.Term != "" {

@@ -64,7 +64,7 @@ func superviseTrial(ctx context.Context, s *session, req proofbox.RunRequest) (*
 func (b *trialBox) Exec(ctx context.Context, args []string, stdio breakout.Stdio) (proofbox.ExecResult, error) {
 	s := b.session
 	command := door.Command{
-		Args: args, Env: s.prepared.environment(s.run.ID), Dir: box.Workdir, Stdin: stdio.Stdin != nil,
+		Args: args, Env: s.environment(), Dir: box.Workdir, Stdin: stdio.Stdin != nil,
 	}
 	if s.weakness.Environment {
 		command.Env = append(os.Environ(), command.Env...)

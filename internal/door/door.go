@@ -23,6 +23,7 @@ const answerTime = 20 * time.Second
 // Door is the host's side. It may be used from many goroutines.
 type Door struct {
 	session *yamux.Session
+	visits  chan struct{} // one for each visit that is open
 }
 
 // Open takes up the conversation with the process 1 at the other end of conn.
@@ -32,7 +33,7 @@ func Open(ctx context.Context, conn io.ReadWriteCloser) (*Door, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the door: %w", err), conn.Close())
 	}
-	d := &Door{session: session}
+	d := &Door{session: session, visits: make(chan struct{}, MaxVisits)}
 	var hello Hello
 	if err := d.ask(ctx, Request{Op: OpHello}, &hello); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the door: %w", err), d.Close())

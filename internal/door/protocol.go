@@ -1,11 +1,13 @@
 // Package door is the one multiplexed pipe between a box and the host.
 //
 // The transport is any reliable byte stream; yamux carries many streams over
-// it. Only the host opens streams. Each begins with a [Request] in one frame:
-// four bytes of length, big-endian, and JSON. What follows depends on the
-// request and is described in docs/formats/door.md. The host takes everything
-// that comes out of a box as hostile: frames are bounded, and a box that says
-// something else than the protocol allows loses its door.
+// it. A stream that the host opens begins with a [Request] in one frame: four
+// bytes of length, big-endian, and JSON. What follows depends on the request
+// and is described in docs/formats/door.md. A stream that the box opens is a
+// visit: the bytes of one connection that a process of the box has made to
+// where its gateway seems to be. The host takes everything that comes out of a
+// box as hostile: frames and visits are bounded, and a box that says something
+// else than the protocol allows loses its door.
 //
 // The box's side is package inside.
 package door
@@ -24,7 +26,7 @@ import (
 )
 
 // Version of the protocol. Host and box must have the same.
-const Version = 1
+const Version = 2
 
 // Operations that a stream can begin with.
 const (
@@ -61,7 +63,16 @@ type Setup struct {
 	// Tasks, where it is not 0, is how many tasks there may be beside the
 	// threads of process 1, as RLIMIT_NPROC counts them; see getrlimit(2).
 	Tasks int `json:"tasks,omitempty"`
+	// Visits, where it is not empty, is the loopback address ("127.0.0.1:3128")
+	// at which process 1 listens, to make a visit of each connection.
+	Visits string `json:"visits,omitempty"`
 }
+
+// MaxVisits is how many visits a box may have open at once. Process 1 takes
+// further connections only when others have ended, so a process of the box
+// waits, as for a server that is busy; a box that opens more than that gets the
+// streams reset.
+const MaxVisits = 256
 
 // LandlockRules allow reading and executing everywhere, and writing beneath
 // some folders only.
@@ -170,7 +181,7 @@ func ReadFrame(r io.Reader, limit int, v any) error {
 
 // Multiplexing is how both sides configure yamux: no keep-alive, because the
 // ends share a machine and a box may be stopped for a while; a short accept
-// queue, because only the host opens streams and it counts them itself.
+// queue, because whoever opens a stream is soon answered, or waits.
 func Multiplexing() *yamux.Config {
 	c := yamux.DefaultConfig()
 	c.EnableKeepAlive = false

@@ -5,6 +5,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -114,11 +115,9 @@ func rank(c proofbox.Class) int { return slices.Index(proofbox.Classes, c) }
 
 // openings refuses whatever this version could only pretend to give.
 func (d *decision) openings() *proofbox.Refusal {
-	const repair = "take it out of the spec: the box has no network. What the job would download can be put into the workspace, or shown with expose"
+	const repair = "take it out of the spec. What the job needs of it can be put into the workspace, or shown with expose"
 	s := d.spec
 	switch {
-	case len(s.Egress.Allow) > 0:
-		return refuse("egress-needs-gateway", repair, "this version of proofbox has no gateway that could allow connections to %s", strings.Join(s.Egress.Allow, ", "))
 	case len(s.Tools) > 0:
 		return refuse("tools-need-gateway", repair, "this version of proofbox has no stand-in for %q", s.Tools[0].Mock)
 	case len(s.Models) > 0:
@@ -126,9 +125,37 @@ func (d *decision) openings() *proofbox.Refusal {
 	case s.Budget != nil:
 		return refuse("budget-needs-gateway", repair, "this version of proofbox has no models to spend a budget of %s USD on", s.Budget.USD)
 	}
-	d.because("egress-default-deny", "no network", "nothing is allowed by name, so the box has loopback only")
-	if len(s.Risk.Actions) > 0 {
-		d.because("actions-cannot-leave", "actions are contained", "%s: without a network nothing of it can reach the world", strings.Join(s.Risk.Actions, ", "))
+	return d.egress()
+}
+
+// egress settles where the box may connect to.
+func (d *decision) egress() *proofbox.Refusal {
+	for _, text := range d.spec.Egress.Allow {
+		to, err := ParseDestination(text)
+		if err != nil {
+			return refuse("egress-by-name", "write HOST or HOST:PORT, with a full name: registry.npmjs.org, *.example.com:8443", "%s", err)
+		}
+		if !slices.Contains(d.terms.Egress, to) {
+			d.terms.Egress = append(d.terms.Egress, to)
+		}
+	}
+	if d.spec.Egress.Upload < 0 {
+		return refuse("egress-by-name", "give egress.upload a size above 0", "egress.upload is below 0")
+	}
+	actions := strings.Join(d.spec.Risk.Actions, ", ")
+	if len(d.terms.Egress) == 0 {
+		d.because("egress-default-deny", "no network", "nothing is allowed by name, so every connection is refused")
+		if actions != "" {
+			d.because("actions-cannot-leave", "actions are contained", "%s: without a network nothing of it can reach the world", actions)
+		}
+		return nil
+	}
+	d.terms.Upload = cmp.Or(d.spec.Egress.Upload, proofbox.DefaultUpload)
+	for _, to := range d.terms.Egress {
+		d.because("egress-by-name", "connections to "+to.String(), "the spec allows it; the gateway on the host decides by name and port, records every connection and lets %s be sent", d.terms.Upload)
+	}
+	if actions != "" {
+		d.because("actions-reach-what-is-allowed", "actions are not contained", "%s: what the box sends to an allowed host is real", actions)
 	}
 	return nil
 }

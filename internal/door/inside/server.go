@@ -20,7 +20,8 @@ import (
 
 // Server answers the host.
 type Server struct {
-	reaper *reaper
+	reaper  *reaper
+	session *yamux.Session
 
 	mu        sync.Mutex
 	last      int64              // guarded by mu
@@ -34,7 +35,7 @@ func Serve(conn io.ReadWriteCloser) error {
 		return errors.Join(fmt.Errorf("opening the door: %w", err), conn.Close())
 	}
 	makeThreads()
-	s := &Server{reaper: startReaper(), processes: map[int64]*process{}}
+	s := &Server{reaper: startReaper(), session: session, processes: map[int64]*process{}}
 	for {
 		stream, err := session.AcceptStream()
 		if err != nil {
@@ -66,7 +67,7 @@ func (s *Server) answer(stream *yamux.Stream) {
 	case door.OpHello:
 		_ = door.WriteFrame(stream, door.Hello{Version: door.Version})
 	case door.OpSetup:
-		_ = door.WriteFrame(stream, setup(r.Setup))
+		_ = door.WriteFrame(stream, s.setup(r.Setup))
 	case door.OpStart:
 		s.start(stream, r.Command)
 	case door.OpStdin, door.OpStdout, door.OpStderr:
@@ -78,11 +79,14 @@ func (s *Server) answer(stream *yamux.Stream) {
 	}
 }
 
-func setup(s *door.Setup) door.Applied {
-	if s == nil {
+func (s *Server) setup(setup *door.Setup) door.Applied {
+	if setup == nil {
 		return door.Applied{}
 	}
-	applied, err := apply(*s)
+	applied, err := apply(*setup)
+	if err == nil && setup.Visits != "" {
+		err = s.listen(setup.Visits)
+	}
 	if err != nil {
 		return door.Applied{Error: err.Error()}
 	}
