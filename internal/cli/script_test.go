@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -45,12 +47,29 @@ func TestScript(t *testing.T) {
 				return os.Geteuid() == 0, nil
 			case "base":
 				return haveBase()
+			case "registry":
+				return registry(), nil
 			}
 			return false, fmt.Errorf("the condition %q is not known", cond)
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// registry says whether npm and its registry are there to be installed from.
+func registry() bool {
+	if slices.Contains(strings.Split(os.Getenv("PROOFBOX_REQUIRE"), ","), "registry") {
+		return true
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		return false
+	}
+	conn, err := net.DialTimeout("tcp", "registry.npmjs.org:443", 5*time.Second)
+	if err != nil {
+		return false
+	}
+	return conn.Close() == nil
 }
 
 // programs gives the folder of the built programs.
