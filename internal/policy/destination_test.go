@@ -53,10 +53,17 @@ func TestAllowed(t *testing.T) {
 		port int
 		want bool
 	}{
-		{"example.com", 443, true}, {"example.com", 80, false}, {"www.example.com", 443, false},
-		{"example.com.evil.com", 443, false}, {"notexample.com", 443, false}, {"evilexample.com", 443, false},
-		{"a.wild.example.com", 8443, true}, {"wild.example.com", 8443, false}, {"a.b.wild.example.com", 8443, false},
-		{"awild.example.com", 8443, false}, {"a.wild.example.com", 443, false},
+		{"example.com", 443, true},
+		{"example.com", 80, false},
+		{"www.example.com", 443, false},
+		{"example.com.evil.com", 443, false},
+		{"notexample.com", 443, false},
+		{"evilexample.com", 443, false},
+		{"a.wild.example.com", 8443, true},
+		{"wild.example.com", 8443, false},
+		{"a.b.wild.example.com", 8443, false},
+		{"awild.example.com", 8443, false},
+		{"a.wild.example.com", 443, false},
 	} {
 		if _, got := policy.Allowed(rules, c.host, c.port); got != c.want {
 			t.Errorf("%s:%d is allowed: %t", c.host, c.port, got)
