@@ -37,7 +37,6 @@ const (
 	pflag   = "github.com/spf13/pflag"
 	unicode = "golang.org/x/text"
 	zstd    = "github.com/klauspost/compress"
-	net     = "golang.org/x/net"
 )
 
 // testTools are the modules that any test may use.
@@ -60,7 +59,7 @@ var layers = map[string]layer{
 	// the nouns
 	"internal/door":        {ours: []string{"."}, theirs: []string{yamux, sys}, why: "the protocol, and the host's end"},
 	"internal/door/inside": {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
-	"internal/gateway":     {ours: []string{".", "internal/policy"}, theirs: []string{net}, why: "what leaves a box is decided by name, whoever carries it here"},
+	"internal/gateway":     {ours: []string{".", "internal/policy"}, why: "what leaves a box is decided by name, whoever carries it here"},
 	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
 	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/policy"}, theirs: []string{differ, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
 	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
