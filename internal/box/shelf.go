@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -111,7 +113,41 @@ func (s *shelf) keep(f *os.File, key string) (Packed, error) {
 		return Packed{}, fmt.Errorf("reading the image back: %w", err)
 	}
 	r := record{Packed: Packed{Path: path, Digest: digest, Size: size}}
-	return r.Packed, s.write(f, key, r)
+	return r.Packed, errors.Join(s.write(f, key, r), s.prune())
+}
+
+// Bounds of a shelf: so many images are kept at least, and each for so long
+// after its last use. Whoever has one open keeps its bytes in any case.
+const (
+	keptImages = 8
+	keptTime   = 10 * time.Minute
+)
+
+// prune removes the images that have been out of use for the longest time. The
+// time of a record is that of its image's last use.
+func (s *shelf) prune() error {
+	records, err := filepath.Glob(filepath.Join(s.dir, "*"+recordSuffix))
+	if err != nil {
+		return fmt.Errorf("looking for images out of use: %w", err)
+	}
+	used := map[string]time.Time{}
+	for _, path := range records {
+		if info, err := os.Stat(path); err == nil { // else another process has removed it
+			used[path] = info.ModTime()
+		}
+	}
+	slices.SortFunc(records, func(a, b string) int { return used[b].Compare(used[a]) })
+	for _, path := range records[min(keptImages, len(records)):] {
+		if time.Since(used[path]) < keptTime {
+			continue
+		}
+		// Without a record an image counts for none, so the record goes first.
+		image := strings.TrimSuffix(path, recordSuffix) + packedSuffix
+		if err := errors.Join(os.RemoveAll(path), os.RemoveAll(image)); err != nil {
+			return fmt.Errorf("removing an image out of use: %w", err)
+		}
+	}
+	return nil
 }
 
 func digestOf(f *os.File) (string, error) {
@@ -193,6 +229,10 @@ func (s *shelf) verified(f *os.File, key string, r record) (Packed, error) {
 		return Packed{}, err
 	}
 	if now == r {
+		used := time.Now()
+		if err := os.Chtimes(filepath.Join(s.dir, key+recordSuffix), used, used); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return Packed{}, fmt.Errorf("noting the use of an image: %w", err)
+		}
 		return r.Packed, nil
 	}
 	digest, err := digestOf(f)

@@ -2,10 +2,15 @@ package box
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestVerifyPacked: what comes out of the jail that packs is taken only if it is
@@ -52,6 +57,42 @@ func TestVerifyPacked(t *testing.T) {
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: the error is %v", name, err)
 		}
+	}
+}
+
+// TestShelfIsPruned: of many images those stay that were used last, or a short
+// while ago.
+func TestShelfIsPruned(t *testing.T) {
+	t.Parallel()
+	s := &shelf{t.TempDir()}
+	long := time.Now().Add(-time.Hour)
+	var want []string
+	for i := range keptImages + 4 {
+		key := fmt.Sprintf("k%02d", i)
+		at := long.Add(time.Duration(i) * time.Second)
+		if i == 0 {
+			at = time.Now() // the first one is in use again
+		}
+		for _, suffix := range []string{packedSuffix, recordSuffix} {
+			path := filepath.Join(s.dir, key+suffix)
+			if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, at, at)); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 || i > 4 {
+				want = append(want, key+suffix)
+			}
+		}
+	}
+	if err := s.prune(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	entries, err := os.ReadDir(s.dir)
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(diff, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package debian
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,7 +92,7 @@ const (
 // begin takes up the work where an earlier call has left it, if that had the
 // same recipe, and throws away what is half done.
 func (m *maker) begin(ctx context.Context) error {
-	if err := m.vacant(); err != nil {
+	if err := errors.Join(m.vacant(), m.able(ctx)); err != nil {
 		return err
 	}
 	digest := m.recipe.digest()
@@ -130,6 +131,18 @@ func (m *maker) vacant() error {
 	}
 	if _, err := readManifest(filepath.Join(m.dir, manifestFile)); err != nil && len(entries) > 0 {
 		return fmt.Errorf("the folder %q holds something else; set PROOFBOX_BASE to another", m.dir)
+	}
+	return nil
+}
+
+// able makes sure that an ordinary user can be root in a namespace, with others
+// beside it.
+func (m *maker) able(ctx context.Context) error {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	if err := exec.CommandContext(ctx, "unshare", m.alone("true")[1:]...).Run(); err != nil {
+		return fmt.Errorf("this user cannot have user namespaces with subordinate IDs (%w): let root run `proofbox setup --install`, which makes a base for everybody; or have root do `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s`", err, cmp.Or(os.Getenv("USER"), "USER"))
 	}
 	return nil
 }
