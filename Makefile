@@ -31,8 +31,12 @@ bin/runc: tools/runc/go.mod tools/runc/go.sum scripts/build-runc
 bin/runsc: tools/runsc/go.mod tools/runsc/go.sum scripts/build-runsc
 	@scripts/build-runsc
 
+.PHONY: base
+base: build ## Make the base of microVMs, as root with the packages that it needs; else say what is missing.
+	@if [ "$$(id -u)" -eq 0 ]; then bin/proofbox setup --install; else bin/proofbox setup; fi
+
 .PHONY: test
-test: build ## Run every test; as root also the walls' tests as an ordinary user.
+test: build base ## Run every test; as root also the walls' tests as an ordinary user.
 	go test -count=1 -timeout 14m ./...
 	@scripts/test-as-user $(WALLS)
 
@@ -58,7 +62,7 @@ bench: build ## Measure starting, diffing and leaking, and print a table.
 	go run ./internal/bench
 
 .PHONY: demo
-demo: build ## Let a scripted agent loose on a copy of this repository.
+demo: build base ## Let a scripted agent loose on a copy of this repository.
 	@scripts/demo/run
 
 .PHONY: clean

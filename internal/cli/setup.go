@@ -17,7 +17,8 @@ that apt fetches from this host's own mirrors; no kernel is installed.
 
 The base lies in /var/lib/proofbox/base where root makes it, for everybody, else
 in $XDG_DATA_HOME/proofbox/base, or where $PROOFBOX_BASE says. A setup that was
-interrupted goes on where it was when it is run again.`,
+interrupted goes on where it was when it is run again. To have one of today's
+packages, remove the folder first.`,
 		Example: "  proofbox setup\n  proofbox setup --install",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found, err := a.client.Setup(cmd.Context(), false, nil)
