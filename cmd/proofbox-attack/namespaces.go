@@ -118,7 +118,7 @@ func raise([]string) order.Report {
 
 // link gives the loopback device an address that is made of a token: TOKEN.
 func link(args []string) order.Report {
-	mark, err := hex.DecodeString(strings.TrimLeft(args[0], "pb-")[:6])
+	mark, err := hex.DecodeString(strings.TrimPrefix(args[0], "pb")[:6])
 	if err != nil {
 		fail("link: %v", err)
 	}

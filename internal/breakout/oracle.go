@@ -3,7 +3,9 @@ package breakout
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -138,10 +140,11 @@ func shares(kind string) Oracle {
 			return "", fmt.Errorf("looking at this process's namespaces: %w", err)
 		}
 		return a.eachProcess(func(pid int) (string, error) {
-			if slices.Contains(namespacesOf(pid, kind), host) {
+			own, err := namespacesOf(pid, kind)
+			if slices.Contains(own, host) {
 				return fmt.Sprintf("process %d is in the host's %s namespace %s", pid, kind, host), nil
 			}
-			return "", nil
+			return "", err
 		})
 	})
 }
@@ -152,7 +155,8 @@ func parts(kind string) Oracle {
 	return during("whether a process of the box has made itself a "+kind+" namespace", func(a *attempt) (string, error) {
 		first := ""
 		return a.eachProcess(func(pid int) (string, error) {
-			for _, space := range namespacesOf(pid, kind) {
+			own, err := namespacesOf(pid, kind)
+			for _, space := range own {
 				if first == "" {
 					first = space
 				}
@@ -160,22 +164,24 @@ func parts(kind string) Oracle {
 					return fmt.Sprintf("process %d is in %s and not in %s", pid, space, first), nil
 				}
 			}
-			return "", nil
+			return "", err
 		})
 	})
 }
 
 // namespacesOf gives the namespaces of a kind that the threads of a process are
 // in, each once and the main thread's first; none where it has ended.
-func namespacesOf(pid int, kind string) []string {
-	var all []string
+func namespacesOf(pid int, kind string) (all []string, err error) {
 	for _, task := range append([]string{fmt.Sprintf("/proc/%d", pid)}, tasksOf(pid)...) {
 		space, err := os.Readlink(task + "/ns/" + kind)
+		if errors.Is(err, fs.ErrPermission) {
+			return all, unseen(pid)
+		}
 		if err == nil && !slices.Contains(all, space) {
 			all = append(all, space)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // status looks for a process of the box whose field in proc_pid_status(5) is not

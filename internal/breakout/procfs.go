@@ -2,7 +2,9 @@ package breakout
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -24,12 +26,29 @@ type descriptor struct {
 	writing bool   // it is open for writing
 }
 
+// errUnseen says that this user may not look at a process: one of root in the
+// box, which an ordinary user's subordinate IDs stand for.
+var errUnseen = fmt.Errorf("%w: an ordinary user may not look at what the box's root holds; try the wall as root", errLacking)
+
+// unseen gives errUnseen for a process that lives: nobody may look at one that is
+// ending, and it holds nothing.
+func unseen(pid int) error {
+	state, ok := statusOf(pid, "State")
+	if _, running := statusOf(pid, "VmSize"); !ok || !running || strings.HasPrefix(state, "Z") {
+		return nil
+	}
+	return errUnseen
+}
+
 // open lists what a process has open. One that has ended has nothing.
-func open(pid int) []descriptor {
+func open(pid int) ([]descriptor, error) {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, unseen(pid)
+	}
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	var list []descriptor
 	for _, e := range entries {
@@ -41,7 +60,7 @@ func open(pid int) []descriptor {
 		d.writing = err == nil && flags&unix.O_ACCMODE != unix.O_RDONLY
 		list = append(list, d)
 	}
-	return list
+	return list, nil
 }
 
 // infoOf reads a field of a descriptor's proc_pid_fdinfo(5); empty where it has
@@ -67,12 +86,13 @@ func fieldOf(file, field string) string {
 // eachDescriptor looks at everything that the box's processes have open.
 func (a *attempt) eachDescriptor(look func(pid int, d descriptor) string) (string, error) {
 	return a.eachProcess(func(pid int) (string, error) {
-		for _, d := range open(pid) {
+		list, err := open(pid)
+		for _, d := range list {
 			if evidence := look(pid, d); evidence != "" {
 				return evidence, nil
 			}
 		}
-		return "", nil
+		return "", err
 	})
 }
 
@@ -155,7 +175,11 @@ func netlinkOf(family int) Oracle {
 	return during(fmt.Sprintf("whether the box has a netlink socket of the family %d", family), func(a *attempt) (string, error) {
 		return a.eachProcess(func(pid int) (string, error) {
 			own := map[string]bool{}
-			for _, d := range open(pid) {
+			list, err := open(pid)
+			if err != nil {
+				return "", err
+			}
+			for _, d := range list {
 				own[strings.Trim(d.link, "socket:[]")] = true
 			}
 			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/netlink", pid))
@@ -402,14 +426,18 @@ func sharesWithJail(kind string) Oracle {
 		if err != nil {
 			return "", err
 		}
-		theirs := namespacesOf(jail, kind)
+		theirs, err := namespacesOf(jail, kind)
+		if err != nil {
+			return "", err
+		}
 		return a.eachProcess(func(pid int) (string, error) {
-			for _, space := range namespacesOf(pid, kind) {
+			own, err := namespacesOf(pid, kind)
+			for _, space := range own {
 				if slices.Contains(theirs, space) {
 					return fmt.Sprintf("process %d is in the jail's %s namespace %s", pid, kind, space), nil
 				}
 			}
-			return "", nil
+			return "", err
 		})
 	})
 }
@@ -423,7 +451,11 @@ func stolen() Oracle {
 			return "", fmt.Errorf("finding the box's process 1: %w", err)
 		}
 		door := map[string]bool{}
-		for _, d := range open(pids[0]) {
+		list, err := open(pids[0])
+		if err != nil {
+			return "", err
+		}
+		for _, d := range list {
 			if strings.HasPrefix(d.link, "socket:") {
 				door[d.link] = true
 			}
