@@ -1,6 +1,9 @@
 package breakout
 
-import "proofbox/internal/box"
+import (
+	"proofbox"
+	"proofbox/internal/box"
+)
 
 // noCaps is an empty set of capabilities, as the kernel writes it.
 const noCaps = "0000000000000000"
@@ -28,12 +31,12 @@ func namespaces() []Probe {
 		{ID: "E5d", Title: "wake the host from its sleep (WAKE_ALARM)", Attack: []string{"wake-alarm"}, Oracle: wakes(), Twin: everything(), Not: onlyKernel()},
 		{ID: "E6", Title: "become the host's root by a set-user-ID program of its", Attack: []string{"run-tool", "{tool}"}, Oracle: rootOnHost(), Box: opened(tool), Twin: Setting{Weakness: box.Weakness{Binds: []box.Opening{tool}, Setuid: true, HostUsers: true}}, UserOnly: true, Not: onlyKernel()},
 		{ID: "E7a", Title: "be in the host's network namespace", Attack: []string{"idle"}, Oracle: shares("net"), Twin: Setting{Weakness: box.Weakness{Network: true}}},
-		{ID: "E7b", Title: "be in the host's IPC namespace", Attack: []string{"idle"}, Oracle: shares("ipc"), Twin: Setting{Weakness: box.Weakness{IPC: true}}},
-		{ID: "E7c", Title: "be in the host's UTS namespace", Attack: []string{"idle"}, Oracle: shares("uts"), Twin: Setting{Weakness: box.Weakness{UTS: true}}},
-		{ID: "E7d", Title: "be in the host's user namespace", Attack: []string{"idle"}, Oracle: shares("user"), Twin: everything()},
-		{ID: "E7e", Title: "be in the host's cgroup namespace", Attack: []string{"idle"}, Oracle: shares("cgroup"), Twin: Setting{Weakness: box.Weakness{Groups: true}}},
+		{ID: "E7b", Title: "be in the host's IPC namespace", Attack: []string{"idle"}, Oracle: shares("ipc"), Twin: Setting{Weakness: box.Weakness{IPC: true}}, Not: ownSpaces()},
+		{ID: "E7c", Title: "be in the host's UTS namespace", Attack: []string{"idle"}, Oracle: shares("uts"), Twin: Setting{Weakness: box.Weakness{UTS: true}}, Not: ownSpaces()},
+		{ID: "E7d", Title: "be in the host's user namespace", Attack: []string{"idle"}, Oracle: shares("user"), Twin: everything(), Not: ownSpaces()},
+		{ID: "E7e", Title: "be in the host's cgroup namespace", Attack: []string{"idle"}, Oracle: shares("cgroup"), Twin: Setting{Weakness: box.Weakness{Groups: true}}, Not: ownSpaces()},
 		{ID: "E7f", Title: "see the processes of the jail", Attack: []string{"idle"}, Oracle: sharesWithJail("pid"), Twin: withJail(), Not: onlyKernel()},
-		{ID: "E8", Title: "be user 0 of the host as user 0 of the box", Attack: []string{"idle"}, Oracle: either(mapsRoot(), rootOnHost()), Twin: everything()},
+		{ID: "E8", Title: "be user 0 of the host as user 0 of the box", Attack: []string{"idle"}, Oracle: either(mapsRoot(), rootOnHost()), Twin: everything(), Not: ownSpaces()},
 	}
 	for i, kind := range []string{"user", "mnt", "net", "ipc", "uts", "pid", "cgroup", "time"} {
 		list = append(list, Probe{
@@ -42,6 +45,15 @@ func namespaces() []Probe {
 		})
 	}
 	return list
+}
+
+// ownSpaces leaves a probe out for walls that cannot be made to share namespaces
+// of the host.
+func ownSpaces() map[proofbox.Wall]string {
+	return map[proofbox.Wall]string{
+		proofbox.Gvisor:  "gVisor puts its own processes into new namespaces, whatever it is told to share",
+		proofbox.MicroVM: "the guest has namespaces of its own kernel, and the machine's are those of its jail",
+	}
 }
 
 // tool is a planted program of the host that belongs to its user and has the

@@ -1,6 +1,9 @@
 package breakout
 
-import "proofbox/internal/box"
+import (
+	"proofbox"
+	"proofbox/internal/box"
+)
 
 // procs is group B: /proc and /sys.
 func procs() []Probe {
@@ -9,10 +12,10 @@ func procs() []Probe {
 	hostSys := box.Opening{Source: "/sys", Target: "/sys", Writable: true}
 	list := []Probe{
 		{ID: "B7", Title: "open the runtime's own program through /proc (CVE-2019-5736)", Attack: []string{"programs"}, Oracle: sameFile("jail"), Twin: withJail(), Not: onlyKernel()},
-		{ID: "B9a", Title: "read the command line of a process of the host", Attack: []string{"command-lines"}, Oracle: revealed("command"), Twin: opened(hostProc)},
-		{ID: "B9b", Title: "read the environment of a process of the host", Attack: []string{"environments"}, Oracle: revealed("victim"), Twin: everything(hostProc)},
-		{ID: "B9c", Title: "read the host's files through the root of one of its processes", Attack: []string{"roots", "{home}"}, Oracle: revealed("home"), Twin: everything(hostProc)},
-		{ID: "B9d", Title: "read the host's files through the current folder of one of its processes", Attack: []string{"folders", "flag"}, Oracle: revealed("home"), Twin: everything(hostProc)},
+		{ID: "B9a", Title: "read the command line of a process of the host", Attack: []string{"command-lines"}, Oracle: revealed("command"), Twin: opened(hostProc), Not: ownProc()},
+		{ID: "B9b", Title: "read the environment of a process of the host", Attack: []string{"environments"}, Oracle: revealed("victim"), Twin: everything(hostProc), Not: ownProc()},
+		{ID: "B9c", Title: "read the host's files through the root of one of its processes", Attack: []string{"roots", "{home}"}, Oracle: revealed("home"), Twin: everything(hostProc), Not: ownProc()},
+		{ID: "B9d", Title: "read the host's files through the current folder of one of its processes", Attack: []string{"folders", "flag"}, Oracle: revealed("home"), Twin: everything(hostProc), Not: ownProc()},
 		{ID: "B10a", Title: "read the make of the host's hardware", Attack: []string{"tree", "/sys/class/dmi/id/", "/sys/devices/virtual/dmi/id/"}, Oracle: tells("/sys/class/dmi/id/uevent", 4), Twin: everything(hostSys)},
 		{ID: "B10b", Title: "read the names of the host's devices", Attack: []string{"tree", "/sys/class/block/", "/sys/block/loop0/"}, Oracle: tells("/sys/block/loop0/uevent", 5), Twin: opened(box.Opening{Source: "/sys", Target: "/sys"})},
 		{ID: "B11", Title: "make a cgroup beside the box's own", Attack: []string{"make-group", "proofbox-{token}"}, Oracle: groupMade(), Twin: everything(hostSys), Not: onlyKernel()},
@@ -58,6 +61,14 @@ func procs() []Probe {
 		})
 	}
 	return list
+}
+
+// ownProc leaves a probe out for walls whose kernel has no processes of the host.
+func ownProc() map[proofbox.Wall]string {
+	return map[proofbox.Wall]string{
+		proofbox.Gvisor:  "gVisor does not hand on the host's /proc, also where it is shown",
+		proofbox.MicroVM: "a guest's kernel knows no process of the host",
+	}
 }
 
 // withJail is a twin that has the powers of the host's root among the processes

@@ -102,6 +102,9 @@ func (r *Runtime) weaker(w box.Weakness) []string {
 	if w.Network {
 		options = append(options, "--network", "host")
 	}
+	if len(w.Binds) > 0 { // what is written must be on the host when it is looked at
+		options = append(options, "--file-access-mounts", "shared")
+	}
 	return options
 }
 
