@@ -235,7 +235,7 @@ func awaitPack(ctx context.Context, j *jail.Jail, log *boundedLog) error {
 	select {
 	case status := <-j.Status():
 		if status != 0 {
-			return fmt.Errorf("mkfs.erofs ended with status %d: %q; a file that only a foreign owner may read cannot be packed, and can be hidden from the box", status, log)
+			return fmt.Errorf("mkfs.erofs ended with status %d: %q; a file that only a foreign owner may read, and a path of more than 4095 bytes, cannot be packed: hide them from the box", status, log)
 		}
 		return nil
 	case <-j.Gone():

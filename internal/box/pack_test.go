@@ -276,6 +276,35 @@ func TestPackWorkspaceWithUnreadable(t *testing.T) {
 	}
 }
 
+// TestPackWorkspaceTooDeep: a tree that is nested deeper than mkfs.erofs can
+// follow is refused.
+func TestPackWorkspaceTooDeep(t *testing.T) {
+	t.Parallel()
+	h, folder := packer(t), t.TempDir()
+	at, err := unix.Open(folder, unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1500 {
+		if err := unix.Mkdirat(at, "deep", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		next, err := unix.Openat(at, "deep", unix.O_DIRECTORY, 0)
+		if err := errors.Join(err, unix.Close(at)); err != nil {
+			t.Fatal(err)
+		}
+		at = next
+	}
+	if err := unix.Close(at); err != nil {
+		t.Fatal(err)
+	}
+	w := &box.Workspace{Lower: folder, UID: os.Getuid(), GID: os.Getgid()}
+	_, err = h.PackWorkspace(t.Context(), t.TempDir(), w, func(box.Object) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "4095 bytes") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // shown are the steps of a root with one folder in it.
 func shown(folder string) []jail.Step {
 	return []jail.Step{
@@ -432,8 +461,8 @@ func checkShelf(t *testing.T, h *box.Host, want ...string) {
 	}
 }
 
-// TestKilledPackerLeavesNothing kills a packer while it writes; the next one
-// removes what it has left.
+// TestKilledPackerLeavesNothing kills a packer while it writes: its jail ends
+// with it, and the next one removes what it has left.
 func TestKilledPackerLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h, folder := packer(t), original(t)
@@ -452,11 +481,22 @@ func TestKilledPackerLeavesNothing(t *testing.T) {
 			t.Fatalf("the packer ended: %s", said.String())
 		}
 	}
+	jails := children(t, cmd.Process.Pid)
+	if len(jails) == 0 {
+		t.Fatal("the packer has no jail")
+	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err == nil {
 		t.Fatal("the packer ended by itself")
+	}
+	for _, pid := range jails { // they end without anybody's help
+		for t.Context().Err() == nil {
+			if _, err := os.Stat("/proc/" + pid); err != nil {
+				break
+			}
+		}
 	}
 	if written(h) == 0 {
 		t.Fatal("the killed packer has left nothing, so this test shows nothing")
@@ -465,6 +505,24 @@ func TestKilledPackerLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkShelf(t, h, "next.erofs", "next.json")
+}
+
+// children lists the processes that a process has started.
+func children(t *testing.T, pid int) []string {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, strings.Fields(string(text))...)
+	}
+	return list
 }
 
 // written gives the size of what is being written on a host's shelf.

@@ -79,6 +79,25 @@ func TestForeignMachineIsRefused(t *testing.T) {
 	}
 }
 
+// TestUnreadableImageIsRefused: an image that whoever runs proofbox cannot look
+// into says so, and what to do. There is none for root.
+func TestUnreadableImageIsRefused(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "root")
+	for _, dir := range []string{root, filepath.Join(root, "bin")} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(root, "bin"), 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Resolve(t.Context(), "dir:"+root, t.TempDir())
+	if refused := err != nil && strings.Contains(err.Error(), "make it readable"); refused == (os.Geteuid() == 0) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // TestForeignConfigurationIsRefused: an OCI image says for which machine it is.
 func TestForeignConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
