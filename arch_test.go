@@ -33,6 +33,7 @@ const (
 	images  = "github.com/google/go-containerregistry"
 	ignore  = "github.com/go-git/go-git/v5"
 	differ  = "github.com/aymanbagabas/go-udiff"
+	patches = "github.com/bluekeyes/go-gitdiff"
 	cobra   = "github.com/spf13/cobra"
 	pflag   = "github.com/spf13/pflag"
 	unicode = "golang.org/x/text"
@@ -61,7 +62,7 @@ var layers = map[string]layer{
 	"internal/door/inside": {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
 	"internal/gateway":     {ours: []string{".", "internal/policy"}, why: "what leaves a box is decided by name, whoever carries it here"},
 	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
-	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/policy"}, theirs: []string{differ, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
+	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
 	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
 	"internal/box/cgroup":  {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
 	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},

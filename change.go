@@ -48,6 +48,48 @@ type Change struct {
 	// Insertions and Deletions count lines, of text.
 	Insertions int `json:"insertions"`
 	Deletions  int `json:"deletions"`
+	// From is the path of the original that an added file has its bytes from,
+	// where one was found: all of them, or that share in percent. Renamed is
+	// true where the original's path is gone.
+	From    Raw  `json:"from,omitempty"`
+	Share   int  `json:"share,omitempty"`
+	Renamed bool `json:"renamed,omitempty"`
+	// Choice is what was decided about the change as a whole, and can be taken
+	// back until it was applied.
+	Choice Choice `json:"choice,omitempty"`
+	// Patched is true where all of the change is in [Diff.Patch].
+	Patched bool `json:"patched,omitempty"`
+	// Hunks are the parts of a change of text that can be decided on one by
+	// one; set by [Diff] where the text is asked for.
+	Hunks []Hunk `json:"hunks,omitempty"`
+}
+
+// Choice is what somebody has decided about a change or a part of it: empty
+// while nobody has.
+type Choice string
+
+const (
+	Open Choice = ""
+	Take Choice = "keep"
+	Drop Choice = "discard"
+)
+
+// Hunk is a part of a change of text, with the unchanged lines around it.
+type Hunk struct {
+	// N counts the hunks of a change from 1, for `keep --hunk PATH:N`. 0 is the
+	// change of a file's mode.
+	N int `json:"n"`
+	// Hash is a digest of the lines that go and come, and of how many hunks
+	// before it in the same change have the same ones. It is the same in a later
+	// run that makes the same change.
+	Hash   string `json:"hash"`
+	Choice Choice `json:"choice,omitempty"`
+	// Lines are those of the hunk's changed lines, counted from 1 without its
+	// head, that the choice is about; empty for all.
+	Lines []int `json:"lines,omitempty"`
+	Kept  bool  `json:"kept,omitempty"`
+	// Text is the hunk in unified form, hostile as all that comes from a box.
+	Text Raw `json:"text"`
 }
 
 // Action names what happened to the path: "added", "deleted" or "modified".
@@ -74,14 +116,23 @@ type Diff struct {
 	// escape it before it reaches a terminal. Empty where only a summary was
 	// asked for.
 	Text Raw `json:"text,omitempty"`
+	// Patch is as Text, of those changes only that `git apply` can do.
+	Patch Raw `json:"patch,omitempty"`
 }
 
 // KeepReceipt is the account of one keep. It is signed as an in-toto
 // statement and kept beside the run.
 type KeepReceipt struct {
-	Run      string   `json:"run"`
-	Original string   `json:"original"`
-	Kept     []Change `json:"kept"`
+	Run      string `json:"run"`
+	Original string `json:"original"`
+	// Kept lists what was written, each change from what the original held to
+	// what it holds now.
+	Kept []Change `json:"kept"`
+	// Merged lists the paths that had changed in the original since the run
+	// began, and now hold both changes.
+	Merged []Raw `json:"merged,omitempty"`
+	// Undid is true where the changes of an earlier keep were taken back.
+	Undid bool `json:"undid,omitempty"`
 	// Refused lists what was asked for and not applied, each with its reason.
 	Refused []Change `json:"refused,omitempty"`
 }

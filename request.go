@@ -46,9 +46,19 @@ type DiffRequest struct {
 
 // KeepRequest asks to apply changes of a run to its original.
 type KeepRequest struct {
-	// All keeps every change that a bulk keep covers; else Paths names them.
-	All   bool  `json:"all,omitempty"`
-	Paths []Raw `json:"paths,omitempty"`
+	// One of All, Decided, Patch, or Paths and Hunks says what to keep: every
+	// change that a bulk keep covers and that was not decided to be discarded;
+	// what was decided to be kept; what a patch has left of the changes; or what
+	// is named.
+	All     bool      `json:"all,omitempty"`
+	Decided bool      `json:"decided,omitempty"`
+	Patch   Raw       `json:"patch,omitempty"`
+	Paths   []Raw     `json:"paths,omitempty"`
+	Hunks   []HunkRef `json:"hunks,omitempty"`
+	// Conflict says whose version is taken where the run and the original have
+	// changed the same lines or the same path: [TakeRun] or [TakeOriginal].
+	// Empty has such a keep refused.
+	Conflict Side `json:"conflict,omitempty"`
 	// Shown, where it is set, is the digest of the changes that the person has
 	// seen, see [Diff.Shown]; a keep of anything else is refused.
 	Shown string `json:"shown,omitempty"`
@@ -76,4 +86,39 @@ type Output struct {
 type Launched struct {
 	Run     *Run     `json:"run,omitempty"`     // as the command begins, or ended where it could not
 	Problem *Problem `json:"problem,omitempty"` // where there is no run
+}
+
+// Side is one of two that have changed the same.
+type Side string
+
+const (
+	TakeRun      Side = "run"
+	TakeOriginal Side = "original"
+)
+
+// HunkRef names a hunk of a change.
+type HunkRef struct {
+	Path Raw `json:"path"`
+	N    int `json:"n"`
+	// Lines limits it to some of its changed lines, counted from 1 without the
+	// hunk's head; empty for all.
+	Lines []int `json:"lines,omitempty"`
+	// Hash, where it is set, is the hash that the hunk was shown with.
+	Hash string `json:"hash,omitempty"`
+}
+
+// ChoiceRequest decides about changes of a run, without applying anything.
+type ChoiceRequest struct {
+	Choice Choice `json:"choice"`
+	// Paths are decided on as a whole, with what lies below them; Hunks on
+	// their own.
+	Paths []Raw     `json:"paths,omitempty"`
+	Hunks []HunkRef `json:"hunks,omitempty"`
+}
+
+// UndoRequest asks to take back what the last keep of a run has written.
+type UndoRequest struct {
+	// Conflict is as in [KeepRequest]: where the original was edited since, the
+	// side to take. [TakeRun] means what was there before the keep.
+	Conflict Side `json:"conflict,omitempty"`
 }

@@ -83,6 +83,16 @@ func (c *Client) Discard(ctx context.Context, run string) (proofbox.Run, error) 
 	return ask[proofbox.Run](ctx, c, request{method: http.MethodPost, run: &run, verb: "discard"})
 }
 
+// Decide notes choices about a run's changes, and applies nothing.
+func (c *Client) Decide(ctx context.Context, run string, r proofbox.ChoiceRequest) (proofbox.Run, error) {
+	return ask[proofbox.Run](ctx, c, request{method: http.MethodPost, run: &run, verb: "decide", body: r})
+}
+
+// Undo takes back what the last keep of a run has written.
+func (c *Client) Undo(ctx context.Context, run string, r proofbox.UndoRequest) (proofbox.KeepReceipt, error) {
+	return ask[proofbox.KeepReceipt](ctx, c, request{method: http.MethodPost, run: &run, verb: "undo", body: r})
+}
+
 // ReadFile reads a file of a running box, as the box's user sees it. The path is
 // absolute; the writable copy is in /workspace.
 func (c *Client) ReadFile(ctx context.Context, run, path string) (io.ReadCloser, error) {

@@ -52,6 +52,14 @@ type Changes interface {
 	Discard(ctx context.Context, run string) (proofbox.Run, error)
 }
 
+// Decisions are made before changes are applied, and taken back after.
+type Decisions interface {
+	// Decide notes choices and applies nothing.
+	Decide(ctx context.Context, run string, r proofbox.ChoiceRequest) (proofbox.Run, error)
+	// Undo takes back what the last keep has written.
+	Undo(ctx context.Context, run string, r proofbox.UndoRequest) (proofbox.KeepReceipt, error)
+}
+
 // Ledger is the audit log.
 type Ledger interface {
 	// Log gives the last n events, all where n is 0, the oldest first.
@@ -80,6 +88,7 @@ type Service interface {
 	Records
 	Files
 	Changes
+	Decisions
 	Ledger
 	Host
 	Walls
@@ -102,8 +111,8 @@ type Driver interface {
 	Resize(proofbox.TerminalSize) error
 }
 
-// maxRequest bounds the JSON of a request.
-const maxRequest = 8 << 20
+// maxRequest bounds the JSON of a request; a patch may be in it.
+const maxRequest = 128 << 20
 
 // Handler serves a service.
 func Handler(s Service) http.Handler {
@@ -120,6 +129,8 @@ func Handler(s Service) http.Handler {
 		"POST /v1/runs/{run}/diff":    h.diff,
 		"POST /v1/runs/{run}/keep":    h.keep,
 		"POST /v1/runs/{run}/discard": h.discard,
+		"POST /v1/runs/{run}/decide":  h.decide,
+		"POST /v1/runs/{run}/undo":    h.undo,
 		"GET /v1/runs/{run}/files":    h.readFile,
 		"PUT /v1/runs/{run}/files":    h.writeFile,
 		"GET /v1/log":                 h.log,
@@ -192,6 +203,11 @@ func problem(err error) *proofbox.Problem {
 		Conflict() bool
 	}](err); ok {
 		p.Code = proofbox.CodeConflict
+	} else if _, ok := errors.AsType[interface {
+		error
+		Invalid() bool
+	}](err); ok {
+		p.Code = proofbox.CodeInvalid
 	}
 	return p
 }

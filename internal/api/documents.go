@@ -96,6 +96,24 @@ func (h handler) discard(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, run, err)
 }
 
+func (h handler) decide(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.ChoiceRequest
+	if err := read(r, &req); err != nil {
+		return err
+	}
+	run, err := h.service.Decide(r.Context(), r.PathValue("run"), req)
+	return reply(w, run, err)
+}
+
+func (h handler) undo(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.UndoRequest
+	if err := read(r, &req); err != nil {
+		return err
+	}
+	receipt, err := h.service.Undo(r.Context(), r.PathValue("run"), req)
+	return reply(w, receipt, err)
+}
+
 func (h handler) readFile(w http.ResponseWriter, r *http.Request) error {
 	f, err := h.service.ReadFile(r.Context(), r.PathValue("run"), r.URL.Query().Get("path"))
 	if err != nil {

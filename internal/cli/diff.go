@@ -2,9 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,6 +27,7 @@ repository's own or larger than a line-by-line comparison allows is only named.`
 
 func (a *app) diffCommand() *cobra.Command {
 	var stat, raw bool
+	var export string
 	cmd := &cobra.Command{
 		Use: "diff RUN [PATH…]", Short: "Show what a run has changed", Long: diffLong,
 		Example: "  proofbox diff last\n  proofbox diff last --stat\n  proofbox diff last src/main.go",
@@ -39,13 +43,40 @@ func (a *app) diffCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if export != "" {
+				return a.exportPatch(diff, export)
+			}
 			return a.showDiff(diff, stat, raw)
 		},
 	}
 	cmd.Flags().BoolVar(&stat, "stat", false, "only name the paths and count the lines")
 	cmd.Flags().BoolVar(&raw, "raw", false, "write the patch as it is, not escaped")
+	cmd.Flags().StringVar(&export, "export-patch", "", "write what git apply can do to `FILE`, and name the rest")
+	cmd.MarkFlagsMutuallyExclusive("stat", "raw", "export-patch")
 	a.jsonFlag(cmd)
 	return cmd
+}
+
+// exportPatch writes the changes that are text as a patch, and says which are
+// not in it. The file is a new one.
+func (a *app) exportPatch(d proofbox.Diff, path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("writing the patch: %w", err)
+	}
+	_, err = io.WriteString(f, string(d.Patch))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("writing the patch: %w", err)
+	}
+	left := slices.DeleteFunc(slices.Clone(d.Changes), func(c proofbox.Change) bool { return c.Patched })
+	for _, c := range left {
+		a.errorf("not in the patch: %s\n", describePath(c))
+	}
+	a.errorf("%s written to %s\n", plural(len(d.Changes)-len(left), "change"), terminal.Name(path))
+	if a.json {
+		return a.document(d)
+	}
+	return nil
 }
 
 // paths gives the paths that a person has named, which are relative to the
@@ -169,6 +200,8 @@ func describePath(c proofbox.Change) string {
 		text string
 	}{
 		{c.Kept, "kept"},
+		{c.Choice != proofbox.Open && !c.Kept, "decided: " + string(c.Choice)},
+		{c.From != "", origin(c)},
 		{c.Refused != "", "will not be kept: " + c.Refused},
 		{c.Drifted, "the original changed meanwhile"},
 	} {
@@ -177,6 +210,19 @@ func describePath(c proofbox.Change) string {
 		}
 	}
 	return text.String()
+}
+
+// origin says where an added file's bytes are from.
+func origin(c proofbox.Change) string {
+	verb := "copied from "
+	if c.Renamed {
+		verb = "renamed from "
+	}
+	text := verb + terminal.Name(string(c.From))
+	if c.Share < 100 {
+		text += fmt.Sprintf(", %d%% the same", c.Share)
+	}
+	return text
 }
 
 // amount says how much of a file has changed: lines of text, else its size.

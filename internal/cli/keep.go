@@ -5,6 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,41 +19,67 @@ import (
 )
 
 const keepLong = `Apply changes of a run to the original: the paths that are named, with what is
-below them, or everything with --all.
+below them, single hunks, what is left in a patch, what was decided, or everything
+with --all but what was decided to be discarded.
 
-Either the original is, in every path that would be written, still what the run
-started from, or nothing is written. Links are never followed, files never
-written in place. Devices, set-user-ID files and links that leave the folder are
-refused by name; a repository's own files (.git) are kept only when they are
-named, because they can run programs.`
+All of it is written, or nothing, also where proofbox is killed meanwhile: the
+next command finishes it or takes it back. Where the original has changed since
+the run began, its changes and the run's are merged by content; a conflict is
+shown, and nothing is written until --on-conflict names a side. Links are never
+followed, files never written in place. Devices, set-user-ID files and links that
+leave the folder are refused by name; a repository's own files (.git) are kept
+only when they are named, because they can run programs. "proofbox undo" takes a
+keep back.
+
+--hunk names a hunk as "proofbox diff RUN --json" counts them: PATH:N, or
+PATH:N/LINES for some of its lines (main.go:2/3-5,7), counted from 1 below its @@
+line. Hunk 0 is a change of mode. --patch reads a patch that "proofbox diff RUN
+--export-patch FILE" has written and somebody has shortened or edited.`
+
+// keepFlags are what keep is told to keep.
+type keepFlags struct {
+	all, decided, yes bool
+	hunks             []string
+	patch, conflict   string
+}
 
 func (a *app) keepCommand() *cobra.Command {
-	var all, yes bool
+	var f keepFlags
 	cmd := &cobra.Command{
-		Use: "keep RUN (--all | PATH…)", Short: "Apply changes of a run to the original", Long: keepLong,
-		Example: "  proofbox keep last src/main.go\n  proofbox keep last --all --yes",
+		Use: "keep RUN (--all | PATH… | --hunk PATH:N …)", Short: "Apply changes of a run to the original", Long: keepLong,
+		Example: "  proofbox keep last src/main.go\n  proofbox keep last --hunk src/main.go:2\n  proofbox keep last --all --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return oneRun(cmd, args)
 			}
-			if all == (len(args) > 1) {
-				return usage(cmd, errors.New("name paths to keep, or keep everything with --all"))
+			if f.ways(args[1:]) != 1 {
+				return usage(cmd, errors.New("name paths or hunks to keep, give a patch, or keep everything with --all"))
 			}
-			return a.keep(cmd.Context(), args[0], args[1:], yes)
+			return a.keep(cmd.Context(), args[0], args[1:], f)
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "keep every change that a bulk keep covers")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&f.all, "all", false, "keep every change that a bulk keep covers")
+	cmd.Flags().BoolVar(&f.decided, "decided", false, "keep what was decided to be kept")
+	cmd.Flags().StringArrayVar(&f.hunks, "hunk", nil, "keep one hunk, `PATH:N`; can be given several times")
+	cmd.Flags().StringVar(&f.patch, "patch", "", "keep what a patch has of the changes, from `FILE` or - for standard input")
+	cmd.Flags().StringVar(&f.conflict, "on-conflict", "", "where both have changed the same, take the `SIDE`: run or original")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	a.jsonFlag(cmd)
 	return cmd
 }
 
-func (a *app) keep(ctx context.Context, run string, args []string, yes bool) error {
-	paths, err := a.paths(ctx, run, args)
-	if err != nil {
-		return err
+// ways counts in how many ways it was said what to keep.
+func (f keepFlags) ways(paths []string) (n int) {
+	for _, is := range []bool{f.all, f.decided, f.patch != "", len(paths)+len(f.hunks) > 0} {
+		if is {
+			n++
+		}
 	}
-	diff, err := a.client.Diff(ctx, run, proofbox.DiffRequest{Paths: paths, Stat: true})
+	return n
+}
+
+func (a *app) keep(ctx context.Context, run string, args []string, f keepFlags) error {
+	req, diff, err := a.keepRequest(ctx, run, args, f)
 	if err != nil {
 		return err
 	}
@@ -56,13 +87,13 @@ func (a *app) keep(ctx context.Context, run string, args []string, yes bool) err
 		a.errorf("run %s has changed nothing; there is nothing to keep\n", diff.Run)
 		return nil
 	}
-	if !yes {
-		a.showStat(diff.Changes)
+	if !f.yes {
+		a.showAsked(diff, req)
 		if err := a.ask(fmt.Sprintf("`proofbox diff %s` shows it. Apply it to %s?", diff.Run, terminal.Name(diff.Original))); err != nil {
 			return err
 		}
 	}
-	receipt, err := a.client.Keep(ctx, run, proofbox.KeepRequest{All: len(paths) == 0, Paths: paths, Shown: diff.Shown})
+	receipt, err := a.client.Keep(ctx, run, req)
 	if err != nil {
 		return err
 	}
@@ -79,12 +110,158 @@ func (a *app) keep(ctx context.Context, run string, args []string, yes bool) err
 	return nil
 }
 
+// keepRequest asks for what the flags say, bound to the changes as they are
+// shown, which it gives too.
+func (a *app) keepRequest(ctx context.Context, run string, args []string, f keepFlags) (proofbox.KeepRequest, proofbox.Diff, error) {
+	req := proofbox.KeepRequest{All: f.all, Decided: f.decided, Conflict: proofbox.Side(f.conflict)}
+	var err error
+	if req.Patch, err = a.readPatch(f.patch); err != nil {
+		return req, proofbox.Diff{}, err
+	}
+	if req.Paths, err = a.paths(ctx, run, args); err != nil {
+		return req, proofbox.Diff{}, err
+	}
+	if req.Hunks, err = a.hunks(ctx, run, f.hunks); err != nil {
+		return req, proofbox.Diff{}, err
+	}
+	if len(req.Hunks) > 0 {
+		diff, err := a.bindHunks(ctx, run, &req)
+		return req, diff, err
+	}
+	diff, err := a.client.Diff(ctx, run, proofbox.DiffRequest{Paths: req.Paths, Stat: true})
+	if req.Patch == "" {
+		req.Shown = diff.Shown
+	}
+	return req, diff, err
+}
+
+// readPatch reads a patch from a file or standard input; no name is no patch.
+func (a *app) readPatch(name string) (proofbox.Raw, error) {
+	var data []byte
+	var err error
+	switch name {
+	case "":
+		return "", nil
+	case "-":
+		data, err = io.ReadAll(a.stdin)
+	default:
+		data, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the patch: %w", err)
+	}
+	if len(data) == 0 {
+		return "", fmt.Errorf("the patch %q is empty", name)
+	}
+	return proofbox.Raw(data), nil
+}
+
+// bindHunks fills in with which hashes the hunks are shown. Paths that are named
+// whole beside them are in the answer too.
+func (a *app) bindHunks(ctx context.Context, run string, req *proofbox.KeepRequest) (proofbox.Diff, error) {
+	paths := slices.Clone(req.Paths)
+	for _, ref := range req.Hunks {
+		paths = append(paths, ref.Path)
+	}
+	diff, err := a.client.Diff(ctx, run, proofbox.DiffRequest{Paths: paths})
+	if err != nil {
+		return diff, err
+	}
+	for i := range req.Hunks {
+		if h := findHunk(diff, req.Hunks[i]); h != nil {
+			req.Hunks[i].Hash = h.Hash
+		}
+	}
+	return diff, nil
+}
+
+// findHunk gives the hunk of a diff that a reference names, nil for none.
+func findHunk(d proofbox.Diff, ref proofbox.HunkRef) *proofbox.Hunk {
+	for i := range d.Changes {
+		for j := range d.Changes[i].Hunks {
+			if h := &d.Changes[i].Hunks[j]; d.Changes[i].Path == ref.Path && h.N == ref.N {
+				return h
+			}
+		}
+	}
+	return nil
+}
+
+// showAsked shows what a keep is asked for: hunks with their lines, else paths.
+func (a *app) showAsked(d proofbox.Diff, req proofbox.KeepRequest) {
+	if len(req.Hunks) == 0 {
+		a.showStat(d.Changes)
+		return
+	}
+	for _, ref := range req.Hunks {
+		a.printf("%s, hunk %d\n", terminal.Name(string(ref.Path)), ref.N)
+		if h := findHunk(d, ref); h != nil {
+			a.writePatch(string(h.Text), isTerminal(a.stdout))
+		}
+	}
+}
+
+// hunks reads what --hunk was given.
+func (a *app) hunks(ctx context.Context, run string, args []string) ([]proofbox.HunkRef, error) {
+	var list []proofbox.HunkRef
+	for _, arg := range args {
+		at := strings.LastIndexByte(arg, ':')
+		if at <= 0 {
+			return nil, fmt.Errorf("the hunk %q is not PATH:N or PATH:N/LINES", arg)
+		}
+		number, lines, some := strings.Cut(arg[at+1:], "/")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return nil, fmt.Errorf("the hunk %q is not PATH:N or PATH:N/LINES", arg)
+		}
+		ref := proofbox.HunkRef{N: n}
+		if some {
+			if ref.Lines, err = lineNumbers(lines); err != nil {
+				return nil, fmt.Errorf("the hunk %q: %w", arg, err)
+			}
+		}
+		paths, err := a.paths(ctx, run, []string{arg[:at]})
+		if err != nil {
+			return nil, err
+		}
+		ref.Path = proofbox.Raw(filepath.Clean(string(paths[0])))
+		list = append(list, ref)
+	}
+	return list, nil
+}
+
+// maxLines bounds how many lines a list of numbers names.
+const maxLines = 1_000_000
+
+// lineNumbers reads "3-5,7".
+func lineNumbers(text string) ([]int, error) {
+	var list []int
+	for part := range strings.SplitSeq(text, ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		from, err := strconv.Atoi(first)
+		to := from
+		if isRange && err == nil {
+			to, err = strconv.Atoi(last)
+		}
+		if err != nil || from < 1 || to < from || to-from >= maxLines {
+			return nil, fmt.Errorf("%q is not a list of lines like 3-5,7", text)
+		}
+		for n := from; n <= to; n++ {
+			list = append(list, n)
+		}
+	}
+	return list, nil
+}
+
 func (a *app) showKept(r proofbox.KeepReceipt) {
 	for _, c := range r.Kept {
 		a.printf("kept     %s\n", terminal.Name(string(c.Path)))
 	}
 	for _, group := range refusals(r.Refused) {
 		a.printf("refused  %s\n", group)
+	}
+	for _, path := range r.Merged {
+		a.printf("merged   %s: it holds what changed in the original meanwhile, too\n", terminal.Name(string(path)))
 	}
 	a.printf("%s kept in %s\n", plural(len(r.Kept), "change"), terminal.Name(r.Original))
 }
@@ -153,13 +330,46 @@ func (a *app) askDiscard(ctx context.Context, name string) error {
 		shorten(terminal.Name(strings.Join(quoteAll(run.Command), " ")), 60)))
 }
 
+const discardLong = `Throw away what is left of a run's changes. The record of the run stays; the
+changes cannot be brought back. What was kept can still be undone.
+
+With paths or hunks, nothing is thrown away: they are only decided against, so
+that "keep --all" leaves them out. Naming them in a later keep takes that back.`
+
+// drop decides against changes.
+func (a *app) drop(ctx context.Context, run string, args, hunks []string) error {
+	req := proofbox.ChoiceRequest{Choice: proofbox.Drop}
+	var err error
+	if req.Paths, err = a.paths(ctx, run, args); err != nil {
+		return err
+	}
+	if req.Hunks, err = a.hunks(ctx, run, hunks); err != nil {
+		return err
+	}
+	decided, err := a.client.Decide(ctx, run, req)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.document(decided)
+	}
+	a.printf("decided; `proofbox keep %s --all` will leave them out\n", decided.ID)
+	return nil
+}
+
 func (a *app) discardCommand() *cobra.Command {
 	var yes bool
+	var hunks []string
 	cmd := &cobra.Command{
-		Use: "discard RUN", Short: "Throw a run's changes away", Args: oneRun,
-		Long:    "Throw away what is left of a run's changes. The record of the run stays; the changes cannot be brought back.",
-		Example: "  proofbox discard last",
+		Use: "discard RUN [PATH…]", Short: "Throw a run's changes away", Long: discardLong,
+		Example: "  proofbox discard last\n  proofbox discard last vendor --hunk main.go:2",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return oneRun(cmd, args)
+			}
+			if len(args)+len(hunks) > 1 {
+				return a.drop(cmd.Context(), args[0], args[1:], hunks)
+			}
 			if !yes && isTerminal(a.stdin) {
 				if err := a.askDiscard(cmd.Context(), args[0]); err != nil {
 					return err
@@ -176,6 +386,7 @@ func (a *app) discardCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().StringArrayVar(&hunks, "hunk", nil, "decide against one hunk, `PATH:N`; can be given several times")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	a.jsonFlag(cmd)
 	return cmd

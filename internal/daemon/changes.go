@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"proofbox"
 	"proofbox/internal/audit"
@@ -16,10 +17,25 @@ import (
 )
 
 // undecided gives a run that has ended and whose changes are still there.
-func (d *Daemon) undecided(name string) (*proofbox.Run, *workspace.Changes, error) {
+func (d *Daemon) undecided(ctx context.Context, name string) (*proofbox.Run, *workspace.Changes, error) {
+	run, changes, err := d.changed(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if run.Decision == proofbox.Discarded || run.Decision == proofbox.PartDiscarded {
+		return nil, nil, &StateError{Run: run.ID, Why: "its changes were discarded"}
+	}
+	return run, changes, nil
+}
+
+// changed gives a run that has ended, and what is left of its changes.
+func (d *Daemon) changed(ctx context.Context, name string) (*proofbox.Run, *workspace.Changes, error) {
 	id, err := d.store.resolve(name)
 	if err != nil {
 		return nil, nil, err
+	}
+	if err := d.recoverKeep(ctx, id); err != nil {
+		return nil, nil, fmt.Errorf("ending a keep of the run %q that was interrupted: %w", id, err)
 	}
 	run, err := d.store.load(id)
 	if err != nil {
@@ -28,7 +44,7 @@ func (d *Daemon) undecided(name string) (*proofbox.Run, *workspace.Changes, erro
 	switch {
 	case run.State != proofbox.Ended:
 		return nil, nil, &StateError{Run: id, Why: "it is still running; its changes are computed when it has ended: `proofbox stop " + id + "` ends it"}
-	case run.Decision == proofbox.Discarded, run.Decision == proofbox.PartDiscarded:
+	case run.Decision == proofbox.Discarded:
 		return nil, nil, &StateError{Run: id, Why: "its changes were discarded"}
 	case run.Plan.Workspace == nil:
 		return nil, nil, &StateError{Run: id, Why: "it had no workspace"}
@@ -41,8 +57,8 @@ func (d *Daemon) undecided(name string) (*proofbox.Run, *workspace.Changes, erro
 }
 
 // Diff gives a run's changes.
-func (d *Daemon) Diff(_ context.Context, name string, r proofbox.DiffRequest) (proofbox.Diff, error) {
-	run, changes, err := d.undecided(name)
+func (d *Daemon) Diff(ctx context.Context, name string, r proofbox.DiffRequest) (proofbox.Diff, error) {
+	run, changes, err := d.undecided(ctx, name)
 	if err != nil {
 		return proofbox.Diff{}, err
 	}
@@ -54,39 +70,125 @@ func (d *Daemon) Diff(_ context.Context, name string, r proofbox.DiffRequest) (p
 	if diff.Shown, err = workspace.Shown(selected); err != nil || r.Stat {
 		return diff, err
 	}
-	var text bytes.Buffer
-	if err := changes.WriteUnified(&text, selected); err != nil {
-		return diff, err
+	var text, patch bytes.Buffer
+	diff.Changes = slices.Clone(selected)
+	for i := range diff.Changes {
+		c := &diff.Changes[i]
+		if c.Hunks, err = changes.Hunks(*c); err != nil {
+			return diff, err
+		}
+		at := text.Len()
+		if err := changes.WriteUnified(&text, selected[i:i+1]); err != nil {
+			return diff, err
+		}
+		if c.Patched = workspace.Patched(selected[i]); c.Patched {
+			patch.Write(text.Bytes()[at:])
+		}
 	}
-	diff.Text = proofbox.Raw(text.String())
+	diff.Text, diff.Patch = proofbox.Raw(text.String()), proofbox.Raw(patch.String())
 	return diff, nil
+}
+
+// Decide notes choices about a run's changes.
+func (d *Daemon) Decide(ctx context.Context, name string, r proofbox.ChoiceRequest) (proofbox.Run, error) {
+	run, changes, err := d.undecided(ctx, name)
+	if err != nil {
+		return proofbox.Run{}, err
+	}
+	return *run, changes.Decide(r)
 }
 
 // Keep applies changes of a run to its original.
 func (d *Daemon) Keep(ctx context.Context, name string, r proofbox.KeepRequest) (proofbox.KeepReceipt, error) {
-	run, changes, err := d.undecided(name)
+	run, changes, err := d.undecided(ctx, name)
 	if err != nil {
 		return proofbox.KeepReceipt{}, err
 	}
+	return d.writing(ctx, run, changes, "keep", func(begin func([]proofbox.Change) error) (proofbox.KeepReceipt, error) {
+		return changes.Keep(ctx, workspace.KeepOptions{Original: run.Plan.Workspace.Original, KeepRequest: r, Begin: begin})
+	})
+}
+
+// Undo takes back what the last keep of a run has written, also where what was
+// left of its changes was discarded.
+func (d *Daemon) Undo(ctx context.Context, name string, r proofbox.UndoRequest) (proofbox.KeepReceipt, error) {
+	run, changes, err := d.changed(ctx, name)
+	if err != nil {
+		return proofbox.KeepReceipt{}, err
+	}
+	return d.writing(ctx, run, changes, "undo", func(begin func([]proofbox.Change) error) (proofbox.KeepReceipt, error) {
+		return changes.Undo(ctx, workspace.UndoOptions{Original: run.Plan.Workspace.Original, UndoRequest: r, Begin: begin})
+	})
+}
+
+// writing does a keep or an undo. Before its first byte is written it is in the
+// audit log, and marked: whoever finds the mark without this process ends what
+// it has begun.
+func (d *Daemon) writing(ctx context.Context, run *proofbox.Run, c *workspace.Changes, kind string, write func(begin func([]proofbox.Change) error) (proofbox.KeepReceipt, error)) (proofbox.KeepReceipt, error) {
 	begun := false
-	receipt, err := changes.Keep(ctx, workspace.KeepOptions{
-		Original: run.Plan.Workspace.Original, All: r.All, Paths: r.Paths, Shown: r.Shown,
-		Begin: func(todo []proofbox.Change) error {
-			shown, err := workspace.Shown(todo)
-			if err != nil {
-				return err
-			}
-			begun = true
-			return d.note(ctx, "keeping", run.ID, keeping{Paths: len(todo), Shown: shown})
-		},
+	receipt, err := write(func(todo []proofbox.Change) error {
+		shown, err := workspace.Shown(todo)
+		if err != nil {
+			return err
+		}
+		begun = true
+		if err := d.store.markKeeping(run.ID); err != nil {
+			return err
+		}
+		return d.note(ctx, kind+"ing", run.ID, keeping{Paths: len(todo), Shown: shown})
 	})
 	receipt.Run = run.ID
 	if !begun {
 		return receipt, err
 	}
-	// What was written is recorded also where the keep has failed half way, and
-	// where whoever asked has gone.
-	return receipt, errors.Join(err, d.recordKeep(context.WithoutCancel(ctx), run, changes, receipt, err))
+	// What was written is recorded also where it has failed half way, and where
+	// whoever asked has gone.
+	err = errors.Join(err, d.recordKeep(context.WithoutCancel(ctx), run, c, kind, receipt, err))
+	return receipt, errors.Join(err, d.endKeeping(run.ID, c))
+}
+
+// endKeeping takes the mark away where nothing is left to be done.
+func (d *Daemon) endKeeping(id string, c *workspace.Changes) error {
+	open, err := c.Interrupted()
+	if err != nil || open {
+		return err
+	}
+	return d.store.unmarkKeeping(id)
+}
+
+// recoverKeeps ends the keeps whose processes have died. What stands in the way
+// of one must not stop commands that have nothing to do with it: its mark stays,
+// the next command tries again, and those about the run itself give the error.
+func (d *Daemon) recoverKeeps(ctx context.Context) error {
+	ids, err := d.store.keepingIDs()
+	for _, id := range ids {
+		_ = d.recoverKeep(ctx, id)
+	}
+	return err
+}
+
+// recoverKeep does so for one run, where its mark is there.
+func (d *Daemon) recoverKeep(ctx context.Context, id string) error {
+	if !d.store.isKeeping(id) {
+		return nil
+	}
+	run, err := d.store.load(id)
+	if err != nil {
+		return err
+	}
+	changes, err := workspace.Load(filepath.Join(d.store.dir(id), changesDir))
+	if err != nil {
+		return err
+	}
+	found, err := changes.Recover()
+	if err != nil {
+		return err
+	}
+	if found {
+		run.Decision = decision(changes, run.Decision)
+		err = errors.Join(d.note(ctx, "keep recovered", id, nil), d.store.save(run))
+	}
+	return errors.Join(err, d.endKeeping(id, changes))
 }
 
 // keeping is what the audit log holds before the first byte of a keep is
@@ -107,8 +209,8 @@ type keep struct {
 
 // recordKeep signs the receipt of a keep and records it. Each keep of a run has
 // a receipt of its own.
-func (d *Daemon) recordKeep(ctx context.Context, run *proofbox.Run, c *workspace.Changes, receipt proofbox.KeepReceipt, failure error) error {
-	run.Decision = decision(c)
+func (d *Daemon) recordKeep(ctx context.Context, run *proofbox.Run, c *workspace.Changes, kind string, receipt proofbox.KeepReceipt, failure error) error {
+	run.Decision = decision(c, run.Decision)
 	signed, err := d.key.SignReceipt(ctx, run.ID, audit.KeepPredicate, receipt)
 	if err != nil {
 		return err
@@ -121,22 +223,21 @@ func (d *Daemon) recordKeep(ctx context.Context, run *proofbox.Run, c *workspace
 	name := fmt.Sprintf(keepFile, hex.EncodeToString(sum[:8]))
 	return errors.Join(
 		writeFile(filepath.Join(d.store.dir(run.ID), name), signed),
-		d.note(ctx, "keep", run.ID, entry),
+		d.note(ctx, kind, run.ID, entry),
 		d.store.save(run))
 }
 
-// decision says what has become of the changes.
-func decision(c *workspace.Changes) proofbox.Decision {
-	kept := 0
-	for _, change := range c.List() {
-		if change.Kept {
-			kept++
-		}
-	}
-	switch kept {
-	case 0:
+// decision says what has become of the changes, after what was decided before.
+func decision(c *workspace.Changes, before proofbox.Decision) proofbox.Decision {
+	kept, all := c.Kept()
+	switch {
+	case before == proofbox.PartDiscarded && c.Undoable():
+		return before
+	case before == proofbox.PartDiscarded:
+		return proofbox.Discarded
+	case kept == 0:
 		return proofbox.Undecided
-	case len(c.List()):
+	case all:
 		return proofbox.Kept
 	}
 	return proofbox.PartKept
@@ -144,11 +245,11 @@ func decision(c *workspace.Changes) proofbox.Decision {
 
 // Discard throws away what is left of a run's changes.
 func (d *Daemon) Discard(ctx context.Context, name string) (proofbox.Run, error) {
-	run, changes, err := d.undecided(name)
+	run, changes, err := d.undecided(ctx, name)
 	if err != nil {
 		return proofbox.Run{}, err
 	}
-	kept := decision(changes)
+	kept := decision(changes, run.Decision)
 	if err := changes.Discard(); err != nil {
 		return *run, err
 	}

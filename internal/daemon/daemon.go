@@ -72,7 +72,10 @@ func Open(home string) (*Daemon, error) {
 		key:  key, log: log,
 		active: map[string]*session{},
 	}
-	return d, d.reap(context.Background())
+	if err := d.reap(context.Background()); err != nil {
+		return d, err
+	}
+	return d, d.recoverKeeps(context.Background())
 }
 
 // Home is the state folder where nobody names another: $PROOFBOX_HOME, else

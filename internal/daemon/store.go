@@ -21,6 +21,8 @@ import (
 //	runs/ID/          one run's directory, see docs/formats/run.md
 //	live/ID           is there while the run may have left something on the
 //	                  host; locked by its supervisor as long as that is alive
+//	keeping/ID        is there while a keep or undo of the run goes on, or was
+//	                  interrupted
 //
 // Several proofbox processes may use it at once.
 type store struct{ home string }
@@ -119,6 +121,35 @@ func (s store) settle(id string) error {
 	}
 	return nil
 }
+
+func (s store) keeping(id string) string { return filepath.Join(s.home, "keeping", id) }
+
+// markKeeping marks a run whose original is about to be written.
+func (s store) markKeeping(id string) error {
+	err := os.MkdirAll(filepath.Join(s.home, "keeping"), 0o700)
+	if err == nil {
+		err = os.WriteFile(s.keeping(id), nil, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("marking the keep of the run %q: %w", id, err)
+	}
+	return nil
+}
+
+func (s store) unmarkKeeping(id string) error {
+	if err := os.Remove(s.keeping(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("ending the keep of the run %q: %w", id, err)
+	}
+	return nil
+}
+
+func (s store) isKeeping(id string) bool {
+	_, err := os.Stat(s.keeping(id))
+	return err == nil
+}
+
+// keepingIDs lists the runs that are marked so.
+func (s store) keepingIDs() ([]string, error) { return names(filepath.Join(s.home, "keeping")) }
 
 // forget removes the record of a run that has been torn down.
 func (s store) forget(id string) error {

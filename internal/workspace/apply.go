@@ -1,41 +1,30 @@
 package workspace
 
 import (
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"proofbox"
 )
 
-// apply writes the changes: what stands in the way of something else goes first,
-// then folders are made from the top down, then files and links, then the rest
-// goes, and folders get their modes last, which may forbid all of that. Every
-// name is replaced as a whole; nothing is written in place. It gives what it has
-// applied, also with an error.
-func (c *Changes) apply(ctx context.Context, t *target, todo []step) ([]proofbox.Change, error) {
-	var applied []proofbox.Change
-	for _, p := range c.phases(todo) {
+// apply puts what was staged in place: what stands in the way of something else
+// goes first, then folders are made from the top down, then files and links come,
+// then the rest goes, and folders get their modes last, which may forbid all of
+// that. Every name is replaced as a whole; nothing is written in place.
+func apply(t *target, todo []step) error {
+	for _, p := range phases(todo) {
 		for _, s := range p.steps {
-			err := ctx.Err()
-			if err == nil {
-				err = p.apply(t, s)
-			}
-			if err != nil {
-				err = fmt.Errorf("keeping %q: %w; %d changes were kept before it, keep again to go on", s.change.Path, explainWrite(err), len(applied))
-				return applied, errors.Join(err, unix.Syncfs(t.root))
-			}
-			if p.done {
-				applied = append(applied, s.change)
+			if err := p.apply(t, s); err != nil {
+				return fmt.Errorf("keeping %q: %w", s.change.Path, explainWrite(err))
 			}
 		}
 	}
-	return applied, unix.Syncfs(t.root)
+	return unix.Syncfs(t.root)
 }
 
 func explainWrite(err error) error {
@@ -49,7 +38,6 @@ func explainWrite(err error) error {
 type phase struct {
 	steps []step
 	apply func(*target, step) error
-	done  bool // a step of it completes the change
 }
 
 // deepestFirst turns steps around that are sorted by path.
@@ -59,7 +47,7 @@ func deepestFirst(steps []step) []step {
 }
 
 // phases sorts the steps, whose order is that of their paths.
-func (c *Changes) phases(todo []step) []phase {
+func phases(todo []step) []phase {
 	swapped := map[string]bool{}
 	for _, s := range todo {
 		if goes(s.change) && s.change.After.Kind != proofbox.Absent {
@@ -84,12 +72,12 @@ func (c *Changes) phases(todo []step) []phase {
 		}
 	}
 	return []phase{
-		{open, openUp, false},
-		{deepestFirst(clear), remove, true},
-		{made, makeFolder, false},
-		{files, c.replace, true},
-		{deepestFirst(gone), remove, true},
-		{deepestFirst(modes), setMode, true},
+		{open, openUp},
+		{deepestFirst(clear), remove},
+		{made, makeFolder},
+		{files, replace},
+		{deepestFirst(gone), remove},
+		{deepestFirst(modes), setMode},
 	}
 }
 
@@ -170,7 +158,7 @@ func setMode(t *target, s step) error {
 		return err
 	}
 	defer dir.Close()
-	return chmodAt(int(dir.Fd()), base, statMode(granted(s.change)))
+	return chmodAt(int(dir.Fd()), base, statMode(s.change.After.Mode))
 }
 
 // ensure makes a folder and those above it where they are missing, for the
@@ -196,71 +184,176 @@ func (t *target) ensure(p string) error {
 	if err := unix.Mkdirat(int(dir.Fd()), base, 0o755); err != nil {
 		return err
 	}
-	return give(dir, base, nil)
+	var like unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &like); err != nil {
+		return err
+	}
+	return give(dir, base, &like)
 }
 
-// give makes a new name belong to whom the old one did, or to the owner of its
-// folder. Only root can give, and only root's runs need it.
-func give(dir *os.File, base string, old *unix.Stat_t) error {
+// give makes a new name belong to whom another belongs. Only root can give, and
+// only root's runs need it.
+func give(dir *os.File, base string, like *unix.Stat_t) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	owner := old
-	if owner == nil {
-		owner = &unix.Stat_t{}
-		if err := unix.Fstat(int(dir.Fd()), owner); err != nil {
+	return unix.Fchownat(int(dir.Fd()), base, int(like.Uid), int(like.Gid), unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// place chooses the temporary names: each in the nearest folder above its path
+// that exists, stays and can be written to.
+func (t *target) place(r *record, steps []step) error {
+	leaving := map[string]bool{}
+	for _, s := range steps {
+		if s.seen != nil && s.change.After.Kind != proofbox.Folder {
+			leaving[string(s.change.Path)] = true
+		}
+	}
+	usable := map[string]bool{".": true}
+	for i := range steps {
+		if !patchable(steps[i].change.After) {
+			continue
+		}
+		dir, _ := splitPath(string(steps[i].change.Path))
+		for !t.usable(dir, leaving, usable) {
+			dir, _ = splitPath(dir)
+		}
+		steps[i].temp = joinPath(dir, r.tempName(i))
+		r.Steps[i].Temp = proofbox.Raw(steps[i].temp)
+	}
+	return nil
+}
+
+// usable says whether a folder can hold temporary names, and remembers it.
+func (t *target) usable(dir string, leaving, known map[string]bool) bool {
+	ok, found := known[dir]
+	if found {
+		return ok
+	}
+	if !leaving[dir] {
+		if fd, err := openBeneath(t.root, dir, unix.O_PATH|unix.O_DIRECTORY); err == nil {
+			ok = unix.Faccessat(fd, "", unix.W_OK|unix.X_OK, unix.AT_EMPTY_PATH) == nil
+			unix.Close(fd)
+		}
+	}
+	known[dir] = ok
+	return ok
+}
+
+// stageOne makes the new file or link of a step under its temporary name, with
+// everything that it will have: bytes, owner, attributes, mode.
+func (c *Changes) stageOne(t *target, s step) error {
+	dir, temp, err := t.parent(s.temp)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := c.create(dir, temp, s.change.After); err != nil {
+		return err
+	}
+	return t.inherit(dir, temp, s)
+}
+
+// inherit gives a temporary name what the path that it will replace has, or the
+// owner of the folder that it will be in.
+func (t *target) inherit(dir *os.File, temp string, s step) error {
+	var st unix.Stat_t
+	old := &st
+	if err := t.stat(string(s.change.Path), old); err != nil {
+		if err := t.statNearest(string(s.change.Path), old); err != nil {
 			return err
 		}
 	}
-	return unix.Fchownat(int(dir.Fd()), base, int(owner.Uid), int(owner.Gid), unix.AT_SYMLINK_NOFOLLOW)
+	if err := give(dir, temp, old); err != nil {
+		return err
+	}
+	if s.change.After.Kind != proofbox.File {
+		return nil
+	}
+	if s.seen != nil && s.seen.kind() == unix.S_IFREG {
+		if err := t.copyAttributes(dir, temp, string(s.change.Path)); err != nil {
+			return err
+		}
+	}
+	// chown takes bits away, so the mode comes after.
+	return chmodAt(int(dir.Fd()), temp, statMode(s.change.After.Mode))
 }
 
-// replace puts a file or link in its place under a name of its own first.
-func (c *Changes) replace(t *target, s step) error {
+// stat looks at a path of the original, not at what a link points to.
+func (t *target) stat(p string, st *unix.Stat_t) error {
+	fd, err := openBeneath(t.root, p, unix.O_PATH)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Fstat(fd, st), unix.Close(fd))
+}
+
+// statNearest looks at the nearest folder above a path that there is.
+func (t *target) statNearest(p string, st *unix.Stat_t) error {
+	for dir := range folders(p) {
+		if err := t.stat(dir, st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			return nil
+		}
+	}
+	return unix.Fstat(t.root, st)
+}
+
+// copyAttributes copies the extended attributes of a file that is replaced, but
+// those that give its program rights.
+func (t *target) copyAttributes(dir *os.File, temp, from string) error {
+	old, err := openFile(t.root, from)
+	if errors.Is(err, unix.EACCES) {
+		return nil // whoever may not read it sees none of them
+	}
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	names := make([]byte, 64<<10) // XATTR_LIST_MAX
+	n, err := unix.Flistxattr(int(old.Fd()), names)
+	if errors.Is(err, unix.ENOTSUP) || n == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	to, err := openFile(int(dir.Fd()), temp)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	value := make([]byte, 64<<10) // XATTR_SIZE_MAX
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
+		if name == "security.capability" {
+			continue
+		}
+		n, err := unix.Fgetxattr(int(old.Fd()), name, value)
+		if err == nil {
+			err = unix.Fsetxattr(int(to.Fd()), name, value[:n], 0)
+		}
+		if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOTSUP) && !errors.Is(err, unix.ENODATA) {
+			return fmt.Errorf("copying its attribute %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// replace puts what was staged in its place.
+func replace(t *target, s step) error {
 	above, _ := splitPath(string(s.change.Path))
 	if err := t.ensure(above); err != nil {
 		return err
 	}
+	from, temp, err := t.parent(s.temp)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
 	dir, base, err := t.parent(string(s.change.Path))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	temp := ".proofbox-" + rand.Text()
-	err = c.create(dir, temp, s.change.After)
-	if err == nil {
-		err = s.settle(dir, temp, base)
-	}
-	if err != nil {
-		return errors.Join(err, tidy(dir, temp))
-	}
-	return nil
-}
-
-// tidy removes a temporary name that may not have been made.
-func tidy(dir *os.File, temp string) error {
-	if err := unix.Unlinkat(int(dir.Fd()), temp, 0); err != nil && !errors.Is(err, unix.ENOENT) {
-		return err
-	}
-	return nil
-}
-
-// settle gives the temporary name the owner of the old one and puts it in its
-// place.
-func (s step) settle(dir *os.File, temp, base string) error {
-	var st unix.Stat_t
-	old := &st
-	if err := unix.Fstatat(int(dir.Fd()), base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		old = nil
-	}
-	if err := give(dir, temp, old); err != nil {
-		return err
-	}
-	if s.change.After.Kind == proofbox.File { // chown takes bits away, so the mode comes after
-		if err := chmodAt(int(dir.Fd()), temp, statMode(granted(s.change))); err != nil {
-			return err
-		}
-	}
 	if err := s.still(dir, base); err != nil {
 		return err
 	}
@@ -273,15 +366,23 @@ func (s step) settle(dir *os.File, temp, base string) error {
 			return err
 		}
 	}
-	return rename(int(dir.Fd()), temp, base, flags)
+	return rename(from, temp, dir, base, flags)
+}
+
+// tidy removes a temporary name that may not have been made.
+func tidy(dir *os.File, temp string) error {
+	if err := unix.Unlinkat(int(dir.Fd()), temp, 0); err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	return nil
 }
 
 // rename puts a name in another's place. A file system that cannot promise not
 // to replace one has been asked just before whether there is one.
-func rename(dirfd int, from, to string, flags uint) error {
-	err := unix.Renameat2(dirfd, from, dirfd, to, flags)
+func rename(from *os.File, temp string, to *os.File, base string, flags uint) error {
+	err := unix.Renameat2(int(from.Fd()), temp, int(to.Fd()), base, flags)
 	if flags != 0 && errors.Is(err, unix.EINVAL) {
-		return unix.Renameat(dirfd, from, dirfd, to)
+		return unix.Renameat(int(from.Fd()), temp, int(to.Fd()), base)
 	}
 	return err
 }
@@ -314,5 +415,5 @@ func (c *Changes) create(dir *os.File, name string, e proofbox.Entry) error {
 	if digest != e.Digest {
 		return fmt.Errorf("the stored bytes have the digest %s, not %s: the change store was altered", digest, e.Digest)
 	}
-	return out.Sync()
+	return nil
 }

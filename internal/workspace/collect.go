@@ -30,7 +30,7 @@ const (
 // processes have all ended. Nothing in it is followed or believed. On an error
 // nothing is left in dir.
 func (b *Base) Collect(ctx context.Context, upper *os.File, dir string) (*Changes, error) {
-	c := &Changes{dir: dir, list: storedChanges{Version: storeVersion, Changes: []proofbox.Change{}}}
+	c := &Changes{dir: dir, decisions: decisions{}, list: storedChanges{Version: storeVersion, Changes: []proofbox.Change{}}}
 	if err := os.MkdirAll(filepath.Join(dir, blobsDir), 0o700); err != nil {
 		return nil, fmt.Errorf("making the change store: %w", err)
 	}

@@ -162,7 +162,7 @@ func TestIndexThatWasAlteredIsNotRead(t *testing.T) {
 	data := string(value[[]byte](t)(os.ReadFile(index)))
 	for old, with := range map[string]string{
 		`"a"`: `"../a"`, `"b"`: `"/b"`, `"path":"b"`: `"path":"a"`, `"kind":"file"`: `"kind":"door"`,
-		`"digest":"sha256:`: `"digest":"sha256:/`, `"version":1`: `"version":9`, `"size":1`: `"size":-1`,
+		`"digest":"sha256:`: `"digest":"sha256:/`, `"version":2`: `"version":9`, `"size":1`: `"size":-1`,
 	} {
 		altered := strings.Replace(data, old, with, 1)
 		if altered == data {

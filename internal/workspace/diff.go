@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
-
 	"proofbox"
 )
 
@@ -123,15 +121,10 @@ func (c *Changes) count(change *proofbox.Change) error {
 	if change.Binary = !okBefore || !okAfter; change.Binary {
 		return nil
 	}
-	for _, h := range compareLines(before, after).Hunks {
-		for _, l := range h.Lines {
-			switch l.Kind {
-			case udiff.Insert:
-				change.Insertions++
-			case udiff.Delete:
-				change.Deletions++
-			}
-		}
+	hunks := hunksBetween(before, after)
+	for i := range hunks {
+		change.Insertions += hunks[i].count("+")
+		change.Deletions += hunks[i].count("-")
 	}
 	return nil
 }
@@ -143,16 +136,6 @@ func (c *Changes) body(e proofbox.Entry) (text string, ok bool, err error) {
 		return string(e.Target), true, nil
 	}
 	return c.text(e)
-}
-
-// compareLines compares two texts. The library bounds its own work, at the cost
-// of longer differences.
-func compareLines(before, after string) udiff.UnifiedDiff {
-	d, err := udiff.ToUnifiedDiff("", "", before, udiff.Lines(before, after), contextLines)
-	if err != nil {
-		panic(fmt.Sprintf("workspace: the library's own edits do not fit: %v", err))
-	}
-	return d
 }
 
 // WriteUnified writes changes as a patch that git apply(1) understands. What a
@@ -187,6 +170,13 @@ func (c *Changes) writeOne(w io.Writer, change proofbox.Change) error {
 // patchable says whether git has the kind.
 func patchable(e proofbox.Entry) bool { return e.Kind == proofbox.File || e.Kind == proofbox.Symlink }
 
+// Patched says whether a patch has all of a change that git can apply: files and
+// links of text, outside a repository's own files, which git refuses.
+func Patched(c proofbox.Change) bool {
+	kinds := patchable(c.Before) || c.Before.Kind == proofbox.Absent
+	return kinds && (patchable(c.After) || c.After.Kind == proofbox.Absent) && !c.Binary && !c.Large && !inGit(string(c.Path))
+}
+
 func (c *Changes) writePatch(w io.Writer, change proofbox.Change) error {
 	if !patchable(change.Before) && !patchable(change.After) {
 		return nil
@@ -210,8 +200,17 @@ func (c *Changes) writePatch(w io.Writer, change proofbox.Change) error {
 		_, err := fmt.Fprintf(w, "Binary files %s and %s differ\n", from, to)
 		return err
 	}
-	d := compareLines(before, after)
-	d.From, d.To = tabbed(from), tabbed(to)
-	_, err = io.WriteString(w, d.String())
-	return err
+	hunks := hunksBetween(before, after)
+	if len(hunks) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintf(w, "--- %s\n+++ %s\n", tabbed(from), tabbed(to)); err != nil {
+		return err
+	}
+	for i := range hunks {
+		if _, err := io.WriteString(w, hunks[i].text()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -13,13 +13,7 @@ import (
 // KeepOptions say what to apply to which folder.
 type KeepOptions struct {
 	Original string
-	// All keeps everything but what a bulk keep must not cover; else Paths
-	// names what to keep.
-	All   bool
-	Paths []proofbox.Raw
-	// Shown is the digest of what the person has seen; see [Shown]. Empty
-	// where nothing was shown.
-	Shown string
+	proofbox.KeepRequest
 	// Begin, where it is set, is called before the first byte is written, with
 	// what will be. Its error is the keep's, and nothing is written.
 	Begin func(todo []proofbox.Change) error
@@ -27,30 +21,74 @@ type KeepOptions struct {
 
 // ConflictError says that the original is in no state to be written, or that
 // something was named that is never kept: nothing was written.
-type ConflictError struct{ Conflicts []string }
+type ConflictError struct {
+	Conflicts []string
+	// Texts are merges with both sides between git's marks, of those conflicts
+	// that have one; else empty.
+	Texts []string
+	// Verb says what was not done; empty for "kept".
+	Verb string
+}
 
-// maxConflicts bounds how many conflicts an error names.
-const maxConflicts = 10
+func (e *ConflictError) add(path proofbox.Raw, why string) {
+	e.Conflicts = append(e.Conflicts, fmt.Sprintf("%q: %s", path, why))
+}
+
+// maxConflicts bounds how many conflicts an error names, and maxMarked how many
+// bytes of the first merge it shows.
+const (
+	maxConflicts = 10
+	maxMarked    = 2_000
+)
 
 func (e *ConflictError) Error() string {
-	text := strings.Join(e.Conflicts[:min(len(e.Conflicts), maxConflicts)], "; ")
+	verb := e.Verb
+	if verb == "" {
+		verb = "kept"
+	}
+	text := "nothing was " + verb + ": " + strings.Join(e.Conflicts[:min(len(e.Conflicts), maxConflicts)], "; ")
 	if more := len(e.Conflicts) - maxConflicts; more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
 	}
-	return "nothing was kept: " + text + "; name the paths to keep without these, or take the others by hand from `proofbox diff RUN PATH --raw`"
+	if len(e.Texts) == 0 {
+		return text + "; name the paths without these, or take them by hand from `proofbox diff RUN PATH --raw`"
+	}
+	text += "; take one side with --on-conflict run or --on-conflict original, or name the paths without these"
+	for _, marked := range e.Texts {
+		if marked != "" {
+			return text + "\n" + excerpt(marked)
+		}
+	}
+	return text
+}
+
+// excerpt gives the part of a merge around its first conflict.
+func excerpt(marked string) string {
+	at := strings.Index(marked, "<<<<<<< original\n")
+	marked = marked[max(0, at):]
+	if end := strings.Index(marked, ">>>>>>> run\n"); end >= 0 {
+		marked = marked[:end+len(">>>>>>> run\n")]
+	}
+	if len(marked) > maxMarked {
+		marked = marked[:maxMarked] + "…\n"
+	}
+	return marked
 }
 
 // Conflict marks the error for the API.
 func (e *ConflictError) Conflict() bool { return true }
 
-// Keep applies changes to the original. Either the original is, in every path
-// that is written, still what the box started from (or already what the box
-// made of it), or nothing is written at all. What must never be written is in
-// the receipt as refused; named itself, it is an error and nothing is written.
-// An error while writing leaves every path either old or new, and the receipt
-// lists the new ones; to keep the same again goes on where it stopped.
+// Keep applies changes to the original, all or none: also where the process is
+// killed half way, once [Changes.Recover] was called. Where the original has
+// moved on since the run began, its changes and the run's are merged by content;
+// without a side to prefer, a conflict has nothing written. What must never be
+// written is in the receipt as refused; named itself, it is an error and nothing
+// is written.
 func (c *Changes) Keep(ctx context.Context, o KeepOptions) (proofbox.KeepReceipt, error) {
 	receipt := proofbox.KeepReceipt{Original: o.Original, Kept: []proofbox.Change{}}
+	if err := checkSide(o.Conflict); err != nil {
+		return receipt, err
+	}
 	chosen, refused, err := c.choose(o)
 	if err != nil {
 		return receipt, err
@@ -61,63 +99,199 @@ func (c *Changes) Keep(ctx context.Context, o KeepOptions) (proofbox.KeepReceipt
 		return receipt, err
 	}
 	defer t.close()
-	todo, done, err := t.check(ctx, chosen)
-	if err == nil && o.Begin != nil {
-		err = o.Begin(chosen)
+	if err := c.recoverIn(t); err != nil {
+		return receipt, err
 	}
+	p, err := c.plan(ctx, t, chosen, o.Conflict)
 	if err != nil {
 		return receipt, err
 	}
-	applied, err := c.apply(ctx, t, todo)
-	receipt.Kept = c.kept(slices.Concat(done, applied))
-	return receipt, errors.Join(err, c.save())
+	return receipt, c.write(ctx, t, p, 0, o.Begin, &receipt)
 }
 
-// kept notes in the store what was kept, and gives it as it was applied, sorted
-// by path.
-func (c *Changes) kept(changes []proofbox.Change) []proofbox.Change {
-	list := slices.SortedFunc(slices.Values(changes), byPath)
-	for i, k := range list {
-		list[i].Kept, list[i].After = true, result(k)
-		if at, ok := c.find(string(k.Path)); ok {
-			c.list.Changes[at].Kept = true
+func checkSide(s proofbox.Side) error {
+	if s != "" && s != proofbox.TakeRun && s != proofbox.TakeOriginal {
+		return invalid("%q is no side of a conflict: it is run or original", s)
+	}
+	return nil
+}
+
+// write carries out a plan and says in the receipt what it wrote.
+func (c *Changes) write(ctx context.Context, t *target, p *plan, undoes int, begin func([]proofbox.Change) error, receipt *proofbox.KeepReceipt) error {
+	todo := make([]proofbox.Change, len(p.steps))
+	for i, s := range p.steps {
+		todo[i] = s.change
+	}
+	if begin != nil {
+		if err := begin(todo); err != nil {
+			return err
 		}
 	}
-	if list == nil {
-		return []proofbox.Change{}
+	r, err := c.newRecord(receipt.Original, p.steps)
+	if err != nil {
+		return err
 	}
-	return list
+	r.Undoes, r.Merged = undoes, p.merged
+	if err := c.carryOut(ctx, t, r, p.steps); err != nil {
+		return err
+	}
+	for _, w := range p.done {
+		if err := c.keptStep(recordStep{Path: w.Path, Hunks: w.hunks}, undoes == 0); err != nil {
+			return err
+		}
+		w.After = result(w.Change)
+		todo = append(todo, w.Change)
+	}
+	for i := range todo {
+		todo[i].Kept = undoes == 0
+	}
+	slices.SortFunc(todo, byPath)
+	receipt.Kept, receipt.Merged = todo, p.merged
+	if len(p.done) == 0 {
+		return nil
+	}
+	return errors.Join(c.saveDecisions(), c.save())
 }
 
 func byPath(a, b proofbox.Change) int { return strings.Compare(string(a.Path), string(b.Path)) }
 
-// choose gives the changes to apply, and those that are refused.
-func (c *Changes) choose(o KeepOptions) (chosen, refused []proofbox.Change, err error) {
-	if o.All == (len(o.Paths) > 0) {
-		return nil, nil, errors.New("name paths to keep, or keep everything with --all")
-	}
-	selected, err := c.Select(o.Paths)
+// choose gives what to apply, and what is refused.
+func (c *Changes) choose(o KeepOptions) (chosen []wish, refused []proofbox.Change, err error) {
+	wishes, err := c.wishes(o.KeepRequest)
 	if err != nil {
 		return nil, nil, err
 	}
-	if shown, err := Shown(selected); err != nil {
-		return nil, nil, err
-	} else if o.Shown != "" && o.Shown != shown {
-		return nil, nil, &ConflictError{[]string{"the changes are not those that were shown"}}
+	selected := make([]proofbox.Change, len(wishes))
+	for i, w := range wishes {
+		selected[i] = w.Change
 	}
 	judged := c.withFolders(selected)
 	for i := range judged {
 		judged[i].Refused = o.refuses(judged[i])
 	}
 	spread(judged)
+	parts := map[proofbox.Raw]selection{}
+	for _, w := range wishes {
+		parts[w.Path] = w.hunks
+	}
 	for _, change := range judged {
 		if change.Refused == "" {
-			chosen = append(chosen, change)
+			chosen = append(chosen, wish{change, parts[change.Path]})
 		} else {
 			refused = append(refused, change)
 		}
 	}
 	return chosen, refused, o.named(refused)
+}
+
+// wishes gives what a request asks for, sorted by path.
+func (c *Changes) wishes(r proofbox.KeepRequest) ([]wish, error) {
+	asked := 0
+	for _, is := range []bool{r.All, r.Decided, r.Patch != "", len(r.Paths)+len(r.Hunks) > 0} {
+		if is {
+			asked++
+		}
+	}
+	if asked != 1 {
+		return nil, invalid("name paths or hunks to keep, give a patch, or keep everything with --all")
+	}
+	switch {
+	case r.Patch != "":
+		return c.patchWishes(r)
+	case r.Decided || r.All:
+		if err := c.wasShown(c.list.Changes, r.Shown); err != nil {
+			return nil, err
+		}
+		return c.decidedWishes(r.Decided)
+	}
+	return c.namedWishes(r)
+}
+
+// wasShown refuses changes that are not those that somebody has seen.
+func (c *Changes) wasShown(changes []proofbox.Change, shown string) error {
+	if shown == "" {
+		return nil
+	}
+	if digest, err := Shown(changes); err != nil || digest != shown {
+		return errors.Join(err, &ConflictError{Conflicts: []string{"the changes are not those that were shown"}})
+	}
+	return nil
+}
+
+// decidedWishes gives what was decided to be kept, and, unless only that is
+// asked for, what nobody has decided on.
+func (c *Changes) decidedWishes(only bool) ([]wish, error) {
+	var list []wish
+	for _, change := range c.list.Changes {
+		chosen, ok, err := c.chosenHunks(change, only)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			if len(chosen) == 0 {
+				continue
+			}
+			w, err := c.partly(change, chosen)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, w)
+			continue
+		}
+		if change.Choice == proofbox.Take || change.Choice == proofbox.Open && !only {
+			list = append(list, wish{Change: change})
+		}
+	}
+	return list, nil
+}
+
+// partly is the wish for some hunks of a change.
+func (c *Changes) partly(change proofbox.Change, chosen selection) (wish, error) {
+	part, err := c.part(change, chosen)
+	return wish{part, chosen}, err
+}
+
+// namedWishes gives the paths and hunks that a request names. A path that is
+// named whole is kept whole.
+func (c *Changes) namedWishes(r proofbox.KeepRequest) ([]wish, error) {
+	var list []wish
+	whole := map[proofbox.Raw]bool{}
+	if len(r.Paths) > 0 {
+		selected, err := c.Select(r.Paths)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.wasShown(selected, r.Shown); err != nil {
+			return nil, err
+		}
+		for _, change := range selected {
+			list, whole[change.Path] = append(list, wish{Change: change}), true
+		}
+	}
+	parts := map[string]selection{}
+	for _, ref := range r.Hunks {
+		change, h, err := c.hunkAt(ref)
+		if err != nil {
+			return nil, err
+		}
+		if whole[change.Path] {
+			continue
+		}
+		if parts[string(change.Path)] == nil {
+			parts[string(change.Path)] = selection{}
+		}
+		parts[string(change.Path)].add(h.Hash, ref.Lines)
+	}
+	for path, chosen := range parts {
+		at, _ := c.find(path)
+		w, err := c.partly(c.list.Changes[at], chosen)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, w)
+	}
+	slices.SortFunc(list, func(a, b wish) int { return byPath(a.Change, b.Change) })
+	return list, nil
 }
 
 // withFolders adds the new folders that selected changes lie in. It gives a copy.
@@ -153,7 +327,7 @@ func (o KeepOptions) named(refused []proofbox.Change) error {
 		}
 	}
 	if len(conflicts) > 0 {
-		return &ConflictError{conflicts}
+		return &ConflictError{Conflicts: conflicts}
 	}
 	return nil
 }
@@ -164,7 +338,7 @@ func (o KeepOptions) refuses(c proofbox.Change) string {
 	case c.Refused != "":
 		return c.Refused
 	case c.Drifted:
-		return "the original changed while the box ran, so what the box started from is not certain"
+		return driftedWhy
 	case inGit(string(c.Path)) && !o.asksForGit(string(c.Path)):
 		return "a repository's own files can run programs on the next git command; name them to keep them"
 	}

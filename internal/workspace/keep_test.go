@@ -58,11 +58,11 @@ func TestKeepOnlyWhatWasShown(t *testing.T) {
 	plant(t, s.upper, map[string]string{"a": "2", "b": "n"})
 	c := s.collect(t)
 	shown := value[string](t)(Shown(c.List()[:1]))
-	_, err := c.Keep(t.Context(), KeepOptions{Original: s.original, All: true, Shown: shown})
+	_, err := c.Keep(t.Context(), KeepOptions{Original: s.original, KeepRequest: proofbox.KeepRequest{All: true, Shown: shown}})
 	if _, ok := errors.AsType[*ConflictError](err); !ok {
 		t.Errorf("more was kept than was shown: %v", err)
 	}
-	_, err = c.Keep(t.Context(), KeepOptions{Original: s.original, Paths: []proofbox.Raw{"./a/"}, Shown: shown})
+	_, err = c.Keep(t.Context(), KeepOptions{Original: s.original, KeepRequest: proofbox.KeepRequest{Paths: []proofbox.Raw{"./a/"}, Shown: shown}})
 	must(t, err)
 	wantTree(t, s.original, map[string]string{"a": "2"})
 }
@@ -73,7 +73,7 @@ func TestKeepWritesNothingWhereOnePathHasMoved(t *testing.T) {
 		"edited":        func(t failer, o string) { must(t, os.WriteFile(o+"/b", []byte("outside"), 0o644)) },
 		"gone":          func(t failer, o string) { must(t, os.Remove(o+"/b")) },
 		"a link now":    func(t failer, o string) { must(t, os.Remove(o+"/b")); must(t, os.Symlink("a", o+"/b")) },
-		"executable":    func(t failer, o string) { must(t, os.Chmod(o+"/b", 0o755)) },
+		"a folder now":  func(t failer, o string) { must(t, os.Remove(o+"/b")); must(t, os.Mkdir(o+"/b", 0o755)) },
 		"made meantime": func(t failer, o string) { plant(t, o, map[string]string{"new/file": "outside"}) },
 		"link in the way": func(t failer, o string) {
 			must(t, os.Symlink("/tmp", o+"/new"))

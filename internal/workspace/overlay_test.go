@@ -24,6 +24,7 @@ import (
 const agentVariable = "WORKSPACE_TEST_AGENT"
 
 func TestMain(m *testing.M) {
+	keepAndExit()
 	if os.Getenv(agentVariable) == "" {
 		os.Exit(m.Run())
 	}

@@ -19,13 +19,14 @@ import (
 const (
 	changesFile  = "changes.json"
 	blobsDir     = "blobs"
-	storeVersion = 1
+	storeVersion = 2
 )
 
 // Changes are the collected changes of a run, with the bytes of both sides.
 type Changes struct {
-	dir  string
-	list storedChanges
+	dir       string
+	list      storedChanges
+	decisions decisions
 }
 
 // storedChanges is the form of the store's index.
@@ -52,7 +53,7 @@ func Load(dir string) (*Changes, error) {
 	if err := c.list.check(); err != nil {
 		return nil, fmt.Errorf("reading the changes: %w", err)
 	}
-	return c, nil
+	return c, c.loadDecisions()
 }
 
 // check holds what was read against what is ever written.
@@ -94,21 +95,34 @@ func checkEntry(e proofbox.Entry) error {
 
 // save writes the index.
 func (c *Changes) save() error {
-	data, err := json.Marshal(c.list)
-	if err != nil {
-		return fmt.Errorf("encoding the changes: %w", err)
-	}
-	if len(data) > maxIndex {
-		return fmt.Errorf("writing the changes: their list is %d bytes long, more than %d", len(data), maxIndex)
-	}
-	temp := filepath.Join(c.dir, changesFile+".new")
-	if err := writeSynced(temp, data); err != nil {
-		return fmt.Errorf("writing the changes: %w", explain(err))
-	}
-	if err := os.Rename(temp, filepath.Join(c.dir, changesFile)); err != nil {
+	if err := c.saveFile(changesFile, c.list); err != nil {
 		return fmt.Errorf("writing the changes: %w", err)
 	}
 	return nil
+}
+
+// saveFile writes a document of the store, so that a crash leaves the old one or
+// the new one, and the new one once it returns.
+func (c *Changes) saveFile(name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if len(data) > maxIndex {
+		return fmt.Errorf("%q would be %d bytes long, more than %d", name, len(data), maxIndex)
+	}
+	path := filepath.Join(c.dir, name)
+	if err := writeSynced(path+".new", data); err != nil {
+		return explain(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // writeSynced writes a file whose bytes are on the disk when it returns, so that
@@ -146,12 +160,43 @@ func (c *Changes) Tally() proofbox.Tally {
 	return t
 }
 
-// Discard removes the store with all that is in it.
+// Discard removes what is left of the changes. What an undo of earlier keeps
+// needs stays.
 func (c *Changes) Discard() error {
-	if err := os.RemoveAll(c.dir); err != nil {
+	all, err := c.records()
+	if err == nil && len(all) == 0 {
+		err = os.RemoveAll(c.dir)
+	} else if err == nil {
+		err = c.discardBut(all)
+	}
+	if err != nil {
 		return fmt.Errorf("discarding the changes: %w", err)
 	}
 	return nil
+}
+
+// discardBut removes the changes and all bytes that no record has.
+func (c *Changes) discardBut(records []*record) error {
+	needed := map[string]bool{}
+	for _, r := range records {
+		for _, s := range r.Steps {
+			for _, e := range []proofbox.Entry{s.Before, s.After} {
+				hexed, _ := strings.CutPrefix(e.Digest, digestPrefix)
+				needed[hexed] = true
+			}
+		}
+	}
+	c.list.Changes, c.decisions = []proofbox.Change{}, decisions{}
+	if err := errors.Join(c.save(), c.saveDecisions()); err != nil {
+		return err
+	}
+	blobs, err := os.ReadDir(filepath.Join(c.dir, blobsDir))
+	for _, b := range blobs {
+		if !needed[b.Name()] {
+			err = errors.Join(err, os.Remove(filepath.Join(c.dir, blobsDir, b.Name())))
+		}
+	}
+	return err
 }
 
 // digestHex gives the hexadecimal part of a digest.
@@ -186,6 +231,30 @@ func (c *Changes) put(f *os.File, size int64) (string, error) {
 	}
 	if err := os.Rename(temp.Name(), path); err != nil {
 		return "", errors.Join(err, os.Remove(temp.Name()))
+	}
+	return digest, nil
+}
+
+// putText stores a text.
+func (c *Changes) putText(text string) (string, error) {
+	digest := hashOf(text)
+	path, err := c.blob(digest)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err == nil {
+		return digest, nil
+	}
+	temp, err := os.CreateTemp(filepath.Join(c.dir, blobsDir), ".new-*")
+	if err != nil {
+		return "", explain(err)
+	}
+	_, err = temp.WriteString(text)
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return "", errors.Join(explain(err), os.Remove(temp.Name()))
 	}
 	return digest, nil
 }

@@ -15,15 +15,35 @@ import (
 // descriptor and without following a link.
 type target struct{ root int }
 
+// openTarget opens an original for itself alone: the lock is on the folder, so
+// that nothing is made in it, and goes with the descriptor.
 func openTarget(dir string) (*target, error) {
 	fd, err := openRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the original %q: %w", dir, err)
 	}
+	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(&BusyError{Original: dir}, unix.Close(fd))
+	}
 	return &target{root: fd}, nil
 }
 
-func (t *target) close() { unix.Close(t.root) }
+// BusyError says that an original is being written by another keep.
+type BusyError struct{ Original string }
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("another process holds the lock of %q, most likely a keep that goes on; try again when it has ended", e.Original)
+}
+
+// Conflict marks the error for the API.
+func (e *BusyError) Conflict() bool { return true }
+
+// close gives the lock up by itself: a process that is being started right now
+// may have the descriptor for a moment longer.
+func (t *target) close() {
+	_ = unix.Flock(t.root, unix.LOCK_UN) // the close does it, too
+	unix.Close(t.root)
+}
 
 // parent opens the folder that holds a path.
 func (t *target) parent(p string) (*os.File, string, error) {
@@ -38,10 +58,20 @@ func (t *target) parent(p string) (*os.File, string, error) {
 	return os.NewFile(uintptr(fd), dir), base, nil
 }
 
-// step is a change to apply, and what was there when it was checked.
+// step is a path to write: from what the original has now to exactly what it
+// will have.
 type step struct {
 	change proofbox.Change
-	seen   *entry // nil where there was nothing
+	seen   *entry    // as it was checked; nil where there was nothing
+	hunks  selection // those that are kept, of a change that is not kept whole
+	temp   string    // where the new file or link is until then
+}
+
+// wish is a change as somebody wants it: from what the box started from to what
+// it should become.
+type wish struct {
+	proofbox.Change
+	hunks selection
 }
 
 // look describes what is at a path of the original now.
@@ -100,41 +130,92 @@ func (t *target) describe(dirfd int, name string, seen *entry) (proofbox.Entry, 
 	return proofbox.Entry{Kind: proofbox.File, Mode: mode, Size: seen.size, Digest: digest}, err
 }
 
-// check compares every chosen path with the original as it is now. It gives
-// those that are still to be written, and those that already are what they are
-// to become.
-func (t *target) check(ctx context.Context, chosen []proofbox.Change) (todo []step, done []proofbox.Change, err error) {
-	var conflicts []string
+// plan is what a keep will do.
+type plan struct {
+	steps  []step
+	done   []wish         // in the original already
+	merged []proofbox.Raw // paths that hold both sides' changes
+}
+
+// plan compares every chosen path with the original as it is now and merges
+// where it has moved on. With a conflict there is no plan.
+func (c *Changes) plan(ctx context.Context, t *target, chosen []wish, prefer proofbox.Side) (*plan, error) {
+	p := &plan{}
+	conflicts := &ConflictError{}
 	coming := map[string]bool{}
-	for _, c := range chosen {
+	for _, w := range chosen {
 		if ctx.Err() != nil {
-			return nil, nil, context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
-		if comes(c) {
-			coming[string(c.Path)] = true
+		if comes(w.Change) {
+			coming[string(w.Path)] = true
 		}
-		now, seen, err := t.look(string(c.Path))
-		if vanished(err) && (c.After.Kind == proofbox.Absent || liesIn(string(c.Path), coming)) {
+		now, seen, err := t.look(string(w.Path))
+		if vanished(err) && (w.After.Kind == proofbox.Absent || liesIn(string(w.Path), coming)) {
 			now, seen, err = proofbox.Entry{Kind: proofbox.Absent}, nil, nil
 		}
-		switch {
-		case err != nil:
-			conflicts = append(conflicts, fmt.Sprintf("%q cannot be reached in the original without following a link: %v", c.Path, err))
-		case now == result(c):
-			done = append(done, c)
-		case now == c.Before:
-			todo = append(todo, step{c, seen})
-		default:
-			conflicts = append(conflicts, fmt.Sprintf("%q has changed in the original since the run began", c.Path))
+		if err != nil {
+			conflicts.add(w.Path, fmt.Sprintf("it cannot be reached in the original without following a link: %v", err))
+			continue
+		}
+		if err := c.planOne(t, p, w, now, seen, prefer, conflicts); err != nil {
+			return nil, err
 		}
 	}
-	if len(conflicts) == 0 {
-		conflicts = t.leftovers(chosen)
+	if len(conflicts.Conflicts) == 0 {
+		conflicts.Conflicts = t.leftovers(p.steps)
 	}
-	if len(conflicts) > 0 {
-		return nil, nil, &ConflictError{conflicts}
+	if len(conflicts.Conflicts) > 0 {
+		return nil, conflicts
 	}
-	return todo, done, nil
+	return p, nil
+}
+
+// planOne plans one path, which is something now.
+func (c *Changes) planOne(t *target, p *plan, w wish, now proofbox.Entry, seen *entry, prefer proofbox.Side, conflicts *ConflictError) error {
+	want := result(w.Change)
+	if now != w.Before && now != want && now.Kind == proofbox.File {
+		if err := c.store(t, string(w.Path), now); err != nil {
+			return err
+		}
+	}
+	became, disagreement, err := c.reconcile(w.Before, want, now, prefer)
+	if err != nil {
+		return fmt.Errorf("merging %q: %w", w.Path, err)
+	}
+	switch {
+	case disagreement != nil:
+		conflicts.add(w.Path, disagreement.why)
+		conflicts.Texts = append(conflicts.Texts, disagreement.text)
+	case became == now:
+		p.done = append(p.done, w)
+	default:
+		if now != w.Before {
+			p.merged = append(p.merged, w.Path)
+		}
+		change := w.Change
+		change.Before, change.After = now, became
+		p.steps = append(p.steps, step{change: change, seen: seen, hunks: w.hunks})
+	}
+	return nil
+}
+
+// store puts the bytes that the original has at a path now into the store, where
+// the merge and an undo find them.
+func (c *Changes) store(t *target, p string, now proofbox.Entry) error {
+	f, err := openFile(t.root, p)
+	if err != nil {
+		return fmt.Errorf("reading %q in the original: %w", p, err)
+	}
+	defer f.Close()
+	digest, err := c.put(f, now.Size)
+	if err == nil && digest != now.Digest {
+		err = errChanged
+	}
+	if err != nil {
+		return fmt.Errorf("reading %q in the original: %w", p, err)
+	}
+	return nil
 }
 
 // liesIn says whether a path lies in one of the folders.
@@ -151,15 +232,16 @@ func liesIn(p string, dirs map[string]bool) bool {
 }
 
 // leftovers finds folders that are to go and would not be empty then.
-func (t *target) leftovers(chosen []proofbox.Change) []string {
+func (t *target) leftovers(steps []step) []string {
 	going := map[string]bool{}
-	for _, c := range chosen {
-		if c.After.Kind == proofbox.Absent {
-			going[string(c.Path)] = true
+	for _, s := range steps {
+		if s.change.After.Kind == proofbox.Absent {
+			going[string(s.change.Path)] = true
 		}
 	}
 	var conflicts []string
-	for _, c := range chosen {
+	for _, s := range steps {
+		c := s.change
 		if !goes(c) {
 			continue
 		}

@@ -163,7 +163,7 @@ func (s *site) tryCollect() (*Changes, error) {
 
 // keep keeps paths, or everything where there are none.
 func (s *site) keep(c *Changes, paths ...proofbox.Raw) (proofbox.KeepReceipt, error) {
-	return c.Keep(context.Background(), KeepOptions{Original: s.original, All: len(paths) == 0, Paths: paths})
+	return c.Keep(context.Background(), KeepOptions{Original: s.original, KeepRequest: proofbox.KeepRequest{All: len(paths) == 0, Paths: paths}})
 }
 
 // wantTree compares a folder with what plant would make.
