@@ -80,7 +80,7 @@ var layers = map[string]layer{
 	"internal/box/harvest":   {ours: []string{"internal/door"}, theirs: []string{sys}, tests: []string{"internal/door/guest"}, why: "what a guest sends is taken in without knowing the guest"},
 	"internal/box/initramfs": {ours: []string{"internal/door/guest"}, theirs: []string{sys}, why: "what a guest starts with is files and their names"},
 	"internal/box/proc":      {why: "two lists that every wall has"},
-	"internal/door/guest":    {ours: []string{".", "internal/door", "internal/door/inside", "internal/box/proc"}, theirs: []string{yamux, sys}, tests: []string{"internal/box/initramfs", "internal/box/seccomp"}, why: "the guest's end is linked into process 1, too"},
+	"internal/door/guest":    {ours: []string{".", "internal/door", "internal/door/inside", "internal/box/proc"}, theirs: []string{yamux, sys}, tests: []string{"internal/box/harvest", "internal/box/initramfs", "internal/box/seccomp", "internal/workspace"}, why: "the guest's end is linked into process 1, too"},
 
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},

@@ -62,6 +62,9 @@ func boot() error {
 	if err := loadModules(); err != nil {
 		return err
 	}
+	if err := awaitDisks(); err != nil {
+		return err
+	}
 	port, err := openPort(PortName)
 	if err != nil {
 		return err

@@ -48,9 +48,13 @@ func program(t *testing.T, what, name string) string {
 	return ""
 }
 
+func runQuiet(name string, args ...string) ([]byte, error) {
+	return exec.Command(name, args...).CombinedOutput()
+}
+
 func run(t *testing.T, name string, args ...string) {
 	t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+	if out, err := runQuiet(name, args...); err != nil {
 		t.Fatalf("%s %q: %v: %s", name, args, err, out)
 	}
 }
@@ -146,7 +150,7 @@ func makeScratch(t *testing.T, mkfs, path string) {
 }
 
 // tools are the programs of the host that the machines' root has.
-var tools = []string{"sh", "cat", "chmod", "cp", "dd", "echo", "head", "id", "ln", "ls", "mkdir", "mkfifo", "mv", "rm", "sleep", "sort", "stty", "tail", "touch", "truncate", "tty", "uname", "wc", "date", "ps", "kill", "od", "stat", "grep"}
+var tools = []string{"sh", "cat", "chmod", "cp", "dd", "echo", "head", "id", "ln", "ls", "mkdir", "mkfifo", "mv", "rm", "sleep", "sort", "stty", "tail", "touch", "truncate", "tty", "uname", "wc", "date", "ps", "kill", "od", "stat", "grep", "true"}
 
 var library = regexp.MustCompile(`/\S+`)
 
@@ -204,14 +208,22 @@ type machine struct {
 
 // console keeps what a guest says.
 type console struct {
+	ready chan struct{} // closed when it says that it is
+
 	mu   sync.Mutex
 	text bytes.Buffer // guarded by mu
+	said bool         // that it is ready, guarded by mu
 }
 
 func (c *console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.text.Write(p)
+	n, err := c.text.Write(p)
+	if !c.said && strings.Contains(c.text.String(), guest.ReadyLine) {
+		c.said = true
+		close(c.ready)
+	}
+	return n, err
 }
 
 func (c *console) String() string {
@@ -241,12 +253,12 @@ func start(t *testing.T, o options) *machine {
 		"-device", "virtio-serial-device", "-chardev", "socket,id=door,path=" + socket,
 		"-device", "virtserialport,chardev=door,name=" + guest.PortName,
 	}
-	args = append(args, disk(o, "root", p.root, "on")...)
-	args = append(args, disk(o, "scratch", scratch, "off")...)
+	args = append(args, drive(o, "root", p.root, "on")...)
+	args = append(args, drive(o, "scratch", scratch, "off")...)
 	if o.workspace != "" {
-		args = append(args, disk(o, "work", o.workspace, "on")...)
+		args = append(args, drive(o, "work", o.workspace, "on")...)
 	}
-	m := &machine{console: &console{}, ended: make(chan struct{})}
+	m := &machine{console: &console{ready: make(chan struct{})}, ended: make(chan struct{})}
 	cmd := exec.Command(qemu, append(args, o.args...)...)
 	cmd.Stdout, cmd.Stderr = m.console, m.console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that is killed takes it along
@@ -288,7 +300,7 @@ func frequency(t *testing.T) string {
 	return string(m[1]) + string(m[2])
 }
 
-func disk(o options, name, path, readOnly string) []string {
+func drive(o options, name, path, readOnly string) []string {
 	serial := "proofbox-" + name
 	if o.without == serial {
 		serial = "other"
@@ -315,9 +327,20 @@ func wakeUp(t *testing.T) door.WakeUp {
 	return w
 }
 
+// await waits until the machine can be woken.
+func (m *machine) await(t *testing.T) {
+	t.Helper()
+	select {
+	case <-m.console.ready:
+	case <-m.ended:
+		t.Fatal("the machine has ended before it could be woken")
+	}
+}
+
 // open wakes a machine and opens its door, as the host does.
 func (m *machine) open(t *testing.T, w door.WakeUp) *door.Door {
 	t.Helper()
+	m.await(t)
 	if woken, err := door.Wake(t.Context(), m.conn, w); err != nil {
 		t.Fatalf("%v (%+v)", err, woken)
 	}
@@ -359,8 +382,15 @@ func shell(t *testing.T, d *door.Door, script string) (door.Exit, string) {
 // door is for.
 func TestGuest(t *testing.T) {
 	t.Parallel()
-	m := start(t, options{})
+	dir, err := os.MkdirTemp("", "guest-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeAll(t, dir) })
+	base, image := frozen(t, dir)
+	m := start(t, options{workspace: image})
 	w := wakeUp(t)
+	w.Workspace = true
 	w.Time = time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
 	d := m.open(t, w)
 	for _, c := range []struct {
@@ -373,7 +403,7 @@ func TestGuest(t *testing.T) {
 		{"signal", "kill -9 $$", "", 137},
 		{"rights", "grep -E '^(CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status", "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n", 0},
 		{"home", "cd /home/box && echo there >x && cat x && stat -c %u:%a . /tmp", "there\n1000:700\n1000:1777\n", 0},
-		{"copy", "echo one >a && mkdir b && mv a b/a && cat b/a", "one\n", 0},
+		{"copy", "cat a d/deep/z && echo one >1 && mkdir b && mv 1 b/1 && cat b/1 && rm -r b", "beforezone\n", 0},
 		{"read-only root", "touch /x 2>/dev/null", "", 1},
 		{"canary", "echo >/run/proofbox/canary", "sh: 1: cannot create /run/proofbox/canary: Permission denied\n", 2},
 		{"devices", "echo lost >/dev/null; head -c 3 /dev/zero | od -An -c; test -c /dev/urandom", "  \\0  \\0  \\0\n", 0},
@@ -397,6 +427,7 @@ func TestGuest(t *testing.T) {
 	t.Run("interrupt", func(t *testing.T) { trySignal(t, d) })
 	t.Run("files", func(t *testing.T) { tryFiles(t, d) })
 	t.Run("limits", func(t *testing.T) { tryLimits(t, d, w) })
+	t.Run("changes", func(t *testing.T) { tryChanges(t, d, base, dir) })
 }
 
 // tryInput sends more than a port's buffers hold through the box and back.
@@ -460,13 +491,13 @@ func trySignal(t *testing.T, d *door.Door) {
 // tryFiles writes and reads as the box's user: what that may not, the door
 // cannot either.
 func tryFiles(t *testing.T, d *door.Door) {
-	if err := d.WriteFile(t.Context(), "/workspace/put", 0o640, strings.NewReader("put here")); err != nil {
+	if err := d.WriteFile(t.Context(), "/tmp/put", 0o640, strings.NewReader("put here")); err != nil {
 		t.Fatal(err)
 	}
-	if _, out := shell(t, d, "cat put; stat -c ' %u %a' put"); out != "put here 1000 640\n" {
+	if _, out := shell(t, d, "cat /tmp/put; stat -c ' %u %a' /tmp/put"); out != "put here 1000 640\n" {
 		t.Errorf("%q", out)
 	}
-	r, err := d.ReadFile(t.Context(), "/workspace/put")
+	r, err := d.ReadFile(t.Context(), "/tmp/put")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -512,4 +543,34 @@ func tryLimits(t *testing.T, d *door.Door, w door.WakeUp) {
 	if exit, out := shell(t, d, "rm /tmp/large; echo fine"); exit.Code != 0 || out != "fine\n" {
 		t.Errorf("the box after its limits: %+v, %q", exit, out)
 	}
+}
+
+// TestBootFails: a machine that lacks something says so in one line and ends.
+// With it, it gets as far as waiting for its host, see TestGuest.
+func TestBootFails(t *testing.T) {
+	t.Parallel()
+	m := start(t, options{without: "proofbox-root"})
+	<-m.ended
+	want := "proofbox: boot: the machine has no disk with the serial number proofbox-root\r\n"
+	if said := m.console.String(); !strings.Contains(said, want) || strings.Contains(said, "panic") {
+		t.Errorf("the console has %q; want %q", said, want)
+	}
+}
+
+// TestWakeRefused: a guest does not become what it cannot be, says why, and ends
+// with its host.
+func TestWakeRefused(t *testing.T) {
+	t.Parallel()
+	m := start(t, options{})
+	m.await(t)
+	w := wakeUp(t)
+	w.Workspace = true
+	_, err := door.Wake(t.Context(), m.conn, w)
+	if err == nil || !strings.Contains(err.Error(), "no disk with the serial number proofbox-work") {
+		t.Errorf("the answer: %v", err)
+	}
+	if err := m.conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-m.ended
 }

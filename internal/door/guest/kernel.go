@@ -81,19 +81,20 @@ func parameters(module, commandLine string) string {
 
 // Devices come up while the machine boots.
 const (
-	deviceTime  = 20 * time.Second
+	deviceTime  = 10 * time.Second
 	deviceEvery = 2 * time.Millisecond
 )
 
-// within calls try until it has found something, in bounded time.
-func within(what string, try func() (string, error)) (string, error) {
+// within calls try until it has found something, in bounded time; after that
+// it gives the error for what is missing.
+func within(missing error, try func() (string, error)) (string, error) {
 	for deadline := time.Now().Add(deviceTime); ; time.Sleep(deviceEvery) {
 		found, err := try()
 		if err != nil || found != "" {
 			return found, err
 		}
 		if time.Now().After(deadline) {
-			return "", fmt.Errorf("the machine has no %s", what)
+			return "", missing
 		}
 	}
 }
@@ -116,14 +117,31 @@ func named(class, attribute, value string) (string, error) {
 
 // disk finds a disk by its serial number.
 func disk(serial string) (string, error) {
-	return within("disk with the serial number "+serial, func() (string, error) {
-		return named("/sys/block", "serial", serial)
-	})
+	path, err := named("/sys/block", "serial", serial)
+	if err == nil && path == "" {
+		err = noDisk(serial)
+	}
+	return path, err
+}
+
+func noDisk(serial string) error {
+	return fmt.Errorf("the machine has no disk with the serial number %s", serial)
+}
+
+// awaitDisks waits for the disks without which there is no box.
+func awaitDisks() error {
+	for _, serial := range []string{rootDisk, scratchDisk} {
+		_, err := within(noDisk(serial), func() (string, error) { return named("/sys/block", "serial", serial) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openPort opens a virtio-serial port by its name, once the host is there.
 func openPort(name string) (*os.File, error) {
-	path, err := within("port "+name, func() (string, error) {
+	path, err := within(fmt.Errorf("the machine has no port %s", name), func() (string, error) {
 		return named("/sys/class/virtio-ports", "name", name)
 	})
 	if err != nil {
