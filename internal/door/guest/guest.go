@@ -59,6 +59,9 @@ func boot() error {
 	if err := limits(); err != nil {
 		return err
 	}
+	if err := hugePages(); err != nil {
+		return err
+	}
 	if err := loadModules(); err != nil {
 		return err
 	}

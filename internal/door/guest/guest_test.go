@@ -319,7 +319,7 @@ func wakeUp(t *testing.T) door.WakeUp {
 		t.Fatal(err)
 	}
 	w := door.WakeUp{
-		Entropy: make([]byte, door.MinEntropy), Time: time.Now(), Hostname: "sleeper", Pids: 64, Memory: 64 << 20, Filter: filter,
+		Entropy: make([]byte, door.MinEntropy), Time: time.Now(), Hostname: "sleeper", Pids: 24, Memory: 24 << 20, Filter: filter,
 	}
 	if _, err := rand.Read(w.Entropy); err != nil {
 		t.Fatal(err)
@@ -530,7 +530,7 @@ func tryLimits(t *testing.T, d *door.Door, w door.WakeUp) {
 	if exit, out := shell(t, d, "kill -9 -1"); exit.Code != 0 {
 		t.Errorf("ending them: %+v, %q", exit, out)
 	}
-	if exit, out := shell(t, d, "head -c 100m /dev/zero | tail"); exit.Code != 137 {
+	if exit, out := shell(t, d, "head -c 40m /dev/zero | tail"); exit.Code != 137 {
 		t.Errorf("memory: %+v, %q", exit, out)
 	}
 	if exit, out := shell(t, d, "dd if=/dev/zero of=/tmp/large bs=1M 2>&1"); exit.Code == 0 || !strings.Contains(out, "No space left") {

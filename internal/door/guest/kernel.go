@@ -28,6 +28,18 @@ func mountKernel() error {
 	return nil
 }
 
+// hugePages gives large pages to programs that ask for them only. Near the
+// limit of memory the kernel would clear one at every fault, find it too much,
+// and take a small one; that makes an emulated guest stand still for long
+// before it is out of memory.
+func hugePages() error {
+	err := write("/sys/kernel/mm/transparent_hugepage/enabled", "madvise")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the kernel has none
+	}
+	return err
+}
+
 // ModuleList is the file of the initramfs that names its kernel modules, each
 // in a line, in the order in which they can be loaded.
 const ModuleList = "/modules"
