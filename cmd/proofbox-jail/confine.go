@@ -32,7 +32,32 @@ func startConfined(p jail.Program, attr *syscall.ProcAttr) (int, error) {
 		Credential:  &syscall.Credential{Uid: user, Gid: user, NoSetGroups: true},
 		AmbientCaps: []uintptr{unix.CAP_SETPCAP},
 	}
-	return syscall.ForkExec("/proc/self/exe", []string{os.Args[0], jail.Confine, string(spec)}, attr)
+	ours, theirs, err := listenerPair()
+	if err != nil {
+		return 0, err
+	}
+	defer ours.Close()
+	attr.Files = append(attr.Files, theirs.Fd())
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{os.Args[0], jail.Confine, string(spec)}, attr)
+	theirs.Close()
+	if err != nil || len(p.Confine.Lent) == 0 {
+		return pid, err
+	}
+	listener, err := takeListener(ours)
+	if err != nil {
+		return pid, err
+	}
+	go lend(listener, p.Confine.Lent)
+	return pid, nil
+}
+
+// listenerPair makes the socket at [listenerFD] and its other end.
+func listenerPair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a socket for the program: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "listener"), os.NewFile(uintptr(fds[1]), "listener"), nil
 }
 
 // become confines this thread and executes the program with it. It returns only
@@ -45,6 +70,14 @@ func become(spec string) error {
 	}
 	if err := giveUp(); err != nil {
 		return err
+	}
+	if len(p.Confine.Lent) > 0 {
+		if err := handOverListener(); err != nil {
+			return err
+		}
+	}
+	if err := unix.Close(listenerFD); err != nil {
+		return fmt.Errorf("closing the socket to the jail: %w", err)
 	}
 	if err := enterFilter(p.Confine.Filter); err != nil {
 		return err

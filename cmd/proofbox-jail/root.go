@@ -42,6 +42,11 @@ func buildRoot(plan jail.Plan, attached []int) (*os.File, error) {
 	if err := root.enter(); err != nil {
 		return nil, err
 	}
+	if plan.Program.Confine != nil {
+		if err := seal(); err != nil {
+			return nil, err
+		}
+	}
 	scratch, err := os.Open(plan.Scratch)
 	if err != nil {
 		return nil, fmt.Errorf("opening the scratch folder: %w", err)
@@ -105,6 +110,16 @@ func (r *root) enter() error {
 	}
 	if err := os.Chdir("/"); err != nil {
 		return fmt.Errorf("entering the jail's root: %w", err)
+	}
+	return nil
+}
+
+// seal makes the new root itself read-only: who is confined has no need to write
+// there.
+func seal() error {
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	if err := unix.MountSetattr(unix.AT_FDCWD, "/", 0, &attr); err != nil {
+		return fmt.Errorf("making the jail's root read-only: %w", err)
 	}
 	return nil
 }

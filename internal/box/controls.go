@@ -26,7 +26,7 @@ func (b *Box) processes(doorPID int) (s Started, err error) {
 		return s, err
 	}
 	s = Started{
-		Door: doorPID, Jail: b.jail.PID, Layout: b.config.layout(b.identity),
+		Door: doorPID, Jail: b.jail.PID, Layout: b.layout(),
 		Owner: b.identity.HostBox(), Range: b.identity.UIDs,
 	}
 	for _, pid := range family {
@@ -97,8 +97,10 @@ func landlockControl(wall proofbox.Wall, a door.Applied) proofbox.Control {
 		c.Found, c.OK = fmt.Sprintf("ABI %d, tried on a file", a.LandlockABI), true
 	case wall == proofbox.Gvisor:
 		c.Want, c.Found, c.OK = "nothing: gVisor has no Landlock", "none", true
-	case hostLandlock() == 0:
+	case wall != proofbox.MicroVM && hostLandlock() == 0:
 		c.Want, c.Found, c.OK = "nothing: this host's kernel has no Landlock", "none", true
+	case wall == proofbox.MicroVM:
+		c.Found = "none, although the guest's kernel is proofbox's own choice"
 	default:
 		c.Found = fmt.Sprintf("none, although the kernel has ABI %d", hostLandlock())
 	}

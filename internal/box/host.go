@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"proofbox"
+	"proofbox/internal/audit"
 	"proofbox/internal/box/cgroup"
 	"proofbox/internal/box/jail"
 	"proofbox/internal/door"
@@ -33,6 +35,8 @@ type Host struct {
 	State string // proofbox's state folder
 	Jail  string // path of cmd/proofbox-jail
 	Init  string // path of cmd/proofbox-init, statically linked
+	// Key signs the saved guests of boxes with a kernel of their own.
+	Key *audit.Key
 	// Cgroups is where limits are set; see [cgroup.Detect].
 	Cgroups *cgroup.Layout
 }
@@ -47,6 +51,9 @@ type Config struct {
 	// Root holds what the image puts into the box's root: folders, links,
 	// files and read-only binds, with paths as the box sees them.
 	Root []jail.Step
+	// RootKey names what Root holds: it differs where Root does. A [Machine]
+	// keeps a disk with it for further boxes; others do not look at it.
+	RootKey string
 	// Workspace is nil where the box has none.
 	Workspace *Workspace
 	// Gateway takes the connections that processes of the box make to
@@ -69,6 +76,10 @@ type Workspace struct {
 // startTime bounds the time from the jail's start to the box's first word.
 const startLimit = 30 * time.Second
 
+// machineStartLimit is the same for a box with a kernel of its own, whose
+// template may have to be made first.
+const machineStartLimit = 4 * time.Minute
+
 // maxLog bounds what is kept of the runtime's own messages.
 const maxLog = 64 << 10
 
@@ -86,11 +97,13 @@ type Box struct {
 	files    []*os.File // to close at the end
 	log      *boundedLog
 	meter    meter
-	door     int // process 1 of the box, as the host counts
-	service  int // tasks that are the box's and not its command's; see allow
+	guest    *guest // nil where the box is on the host's kernel
+	door     int    // process 1 of the box, as the host counts; or the monitor around it
+	service  int    // tasks that are the box's and not its command's; see allow
 	watching context.CancelFunc
 	downOnce sync.Once
 	teardown []proofbox.HostObject
+	earlier  []proofbox.HostObject // the account of a guest that was saved for this box
 
 	mu      sync.Mutex
 	cause   *Cause   // why the box was ended, guarded by mu
@@ -103,8 +116,12 @@ type Box struct {
 // taken down is in the error, as a [StartError].
 func (h *Host) Start(ctx context.Context, c Config) (*Box, error) {
 	b := &Box{config: c, log: &boundedLog{left: maxLog}}
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit,
-		fmt.Errorf("the box did not answer within %v", startLimit))
+	limit := startLimit
+	if m, ok := c.Runtime.(Machine); ok {
+		b.guest, limit = &guest{machine: m, init: h.Init, console: newConsole(b.log)}, machineStartLimit
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit,
+		fmt.Errorf("the box did not answer within %v", limit))
 	defer cancel()
 	if err := b.start(ctx, h); err != nil {
 		err = b.explain(context.WithoutCancel(ctx), err)
@@ -158,22 +175,17 @@ func (b *Box) start(ctx context.Context, h *Host) error {
 	if err := b.reserve(h); err != nil {
 		return err
 	}
-	listener, err := listen(b.config.Dir, b.note)
-	if err != nil {
-		return err
+	begin := b.bootContainer
+	if b.guest != nil {
+		begin = b.bootMachine
 	}
-	defer listener.Close()
-	if err := b.startJail(ctx, h, listener.path); err != nil {
-		return err
-	}
-	conn, pid, err := b.await(ctx, listener)
+	conn, pid, err := begin(ctx, h)
 	if err != nil {
 		return err
 	}
 	b.door = pid
-	b.Door, err = door.Open(ctx, conn)
-	if err != nil {
-		return errors.Join(err, conn.Close())
+	if b.Door, err = door.Open(ctx, conn); err != nil {
+		return err
 	}
 	if err := b.confine(ctx, pid); err != nil {
 		return err
@@ -193,6 +205,20 @@ func (b *Box) receive() {
 		}
 		b.config.Gateway(visit)
 	}
+}
+
+// bootContainer starts a box on the host's kernel, and gives its process 1 and
+// the connection that it has opened.
+func (b *Box) bootContainer(ctx context.Context, h *Host) (net.Conn, int, error) {
+	listener, err := listen(b.config.Dir, "door", b.note)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer listener.Close()
+	if err := b.startJail(ctx, h, listener.path); err != nil {
+		return nil, 0, err
+	}
+	return b.await(ctx, listener)
 }
 
 // reserve takes what the box needs of the host before anything runs.
@@ -234,9 +260,9 @@ func (b *Box) startJail(ctx context.Context, h *Host, doorPath string) (err erro
 	sheet := &blueprint{}
 	defer sheet.close()
 	b.jail, err = jail.Start(ctx, jail.Config{
-		Binary: h.Jail, Identity: b.identity, Log: b.log,
+		Binary: h.Jail, Identity: b.identity, Log: b.output(),
 		Plan: func() (jail.Plan, []*os.File, error) {
-			program, err := b.draw(h, sheet, doorPath)
+			program, err := b.draw(ctx, h, sheet, doorPath)
 			return jail.Plan{
 				Steps: sheet.steps, Scratch: jailScratch, Program: program, Setuid: b.config.Weakness.Setuid,
 			}, sheet.files, err
@@ -247,8 +273,19 @@ func (b *Box) startJail(ctx context.Context, h *Host, doorPath string) (err erro
 	return err
 }
 
+// output takes what the jail and its program say.
+func (b *Box) output() io.Writer {
+	if b.guest != nil {
+		return b.guest.console
+	}
+	return b.log
+}
+
 // draw collects what the jail is made of.
-func (b *Box) draw(h *Host, sheet *blueprint, doorPath string) (jail.Program, error) {
+func (b *Box) draw(ctx context.Context, h *Host, sheet *blueprint, doorPath string) (jail.Program, error) {
+	if b.guest != nil {
+		return b.drawMachine(ctx, h, sheet)
+	}
 	disk, original, err := b.mounts(h)
 	if err != nil {
 		return jail.Program{}, err
@@ -264,7 +301,7 @@ func (b *Box) draw(h *Host, sheet *blueprint, doorPath string) (jail.Program, er
 	if err := sheet.weaken(b.config.Weakness); err != nil {
 		return jail.Program{}, err
 	}
-	steps, program, err := b.config.Runtime.Steps(b.config.layout(b.identity))
+	steps, program, err := b.config.Runtime.Steps(b.layout())
 	if err != nil {
 		return jail.Program{}, err
 	}
@@ -373,10 +410,6 @@ func (b *Box) confine(ctx context.Context, doorPID int) error {
 	}
 	return nil
 }
-
-// Scratch is what the box wrote. It can be read once the box is down, until
-// [Box.Close].
-func (b *Box) Scratch() *os.File { return b.jail.Scratch }
 
 // boundedLog keeps the beginning of what is written to it.
 type boundedLog struct {

@@ -17,7 +17,7 @@ import (
 const (
 	jailBox     = "/box"     // the box's root
 	jailScratch = "/scratch" // all that the box writes
-	jailUpper   = "/scratch/" + UpperName
+	jailUpper   = "/scratch/" + upperName
 	jailWork    = "/scratch/work"
 	jailTmp     = "/scratch/tmp"
 	jailHome    = "/scratch/home"
@@ -27,8 +27,8 @@ const (
 	jailCopy    = "/workspace" // the writable copy
 )
 
-// UpperName is the folder of [Box.Scratch] that is the overlay's upper layer.
-const UpperName = "upper"
+// upperName is the folder of the scratch that is the overlay's upper layer.
+const upperName = "upper"
 
 // devices that a jail has, for its runtime and for its box.
 var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}
@@ -233,14 +233,19 @@ func writable() []Mapping {
 }
 
 // layout is what the runtime is told.
-func (c Config) layout(id *jail.Identity) Layout {
+func (b *Box) layout() Layout {
 	l := Layout{
-		ID: c.ID, Hostname: c.Hostname, Root: jailBox, Writable: writable(), Nested: id.Nested,
+		ID: b.config.ID, Hostname: b.config.Hostname, Nested: b.identity.Nested,
 		Rlimits: map[string]uint64{"RLIMIT_CORE": 0, "RLIMIT_NOFILE": openFiles()},
-		Counted: c.Enforced["memory"].By == bySupervisor,
-		Weak:    c.Weakness,
+		Weak:    b.config.Weakness,
 		Env:     []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	}
+	if b.guest != nil {
+		l.Hardware, l.Init = &b.guest.hardware, b.guest.init
+		return l
+	}
+	l.Root, l.Writable = jailBox, writable()
+	l.Counted = b.config.Enforced["memory"].By == bySupervisor
 	return l
 }
 

@@ -20,6 +20,8 @@ const (
 	byRlimit     = "rlimit"
 	bySupervisor = "supervisor"
 	byAffinity   = "cpu affinity"
+	byGuest      = "the guest's kernel"
+	byGuestDisk  = "size of the guest's disk"
 )
 
 // sentryTasks is how many tasks the kernel of a gVisor box takes on the host
@@ -29,7 +31,7 @@ const sentryTasks = 128
 // Enforcements says by which means this host enforces each limit of a box
 // behind a wall. A limit whose means is empty cannot be enforced.
 func (h *Host) Enforcements(wall proofbox.Wall) map[string]proofbox.Enforcement {
-	return map[string]proofbox.Enforcement{
+	e := map[string]proofbox.Enforcement{
 		"memory": h.memory(),
 		"cpus":   h.cpus(),
 		"pids":   h.pids(wall),
@@ -37,6 +39,28 @@ func (h *Host) Enforcements(wall proofbox.Wall) map[string]proofbox.Enforcement 
 		"time":   {By: bySupervisor},
 		"output": {By: bySupervisor},
 	}
+	if wall == proofbox.MicroVM {
+		e["memory"], e["pids"], e["disk"] = h.guestMemory(), proofbox.Enforcement{By: byGuest}, guestDisk()
+	}
+	return e
+}
+
+// guestMemory is held by the guest's kernel for the box, and by the size of the
+// machine for the guest.
+func (h *Host) guestMemory() proofbox.Enforcement {
+	if !h.Cgroups.Can(cgroup.Memory) {
+		return proofbox.Enforcement{By: byGuest, Weaker: fmt.Sprintf(
+			"%s, so what the monitor itself takes beside the guest's memory has no limit", h.Cgroups.Why[cgroup.Memory])}
+	}
+	return proofbox.Enforcement{By: byGuest + ", within " + h.Cgroups.Version}
+}
+
+// guestDisk is the size of a disk, whatever the guest does with it.
+func guestDisk() proofbox.Enforcement {
+	if !haveMkfs() {
+		return proofbox.Enforcement{Weaker: "mkfs.ext4 is not installed; install e2fsprogs"}
+	}
+	return proofbox.Enforcement{By: byGuestDisk}
 }
 
 func (h *Host) memory() proofbox.Enforcement {
@@ -74,11 +98,15 @@ func (h *Host) pids(wall proofbox.Wall) proofbox.Enforcement {
 
 // groupLimits are the limits of the box's cgroup.
 func (b *Box) groupLimits() cgroup.Limits {
-	return cgroup.Limits{
+	limits := cgroup.Limits{
 		Memory: int64(b.config.Limits.Memory),
 		CPUs:   b.config.Limits.CPUs,
 		Pids:   b.taskLimit(),
 	}
+	if b.guest != nil {
+		limits.Memory, limits.Pids = b.guest.hardware.Bytes+monitorMemory, monitorTasks
+	}
+	return limits
 }
 
 // taskLimit is how many tasks the box may have on the host.
@@ -95,6 +123,9 @@ func (b *Box) taskLimit() int {
 // has before its first command, which are the threads of process 1 and of the
 // jail's process. Process 1 has all the threads then that it will need.
 func (b *Box) allow(applied door.Applied) error {
+	if b.guest != nil {
+		return b.group.Limit(b.groupLimits())
+	}
 	b.service = applied.Threads
 	if b.config.Enforced["pids"].By != byRlimit {
 		n, err := b.group.Tasks()
@@ -114,6 +145,9 @@ func (b *Box) limitControls(s Started) []proofbox.Control {
 	}
 	if len(b.group.Folders()) > 0 {
 		found = append(found, b.membership(s))
+	}
+	if b.guest != nil {
+		return append(found, b.memoryControl(), b.scratchControl(), b.templateControl())
 	}
 	if b.config.Enforced["pids"].By == byRlimit {
 		found = append(found, b.taskControl(s))

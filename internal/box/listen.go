@@ -13,16 +13,16 @@ import (
 	"proofbox/internal/box/jail"
 )
 
-// doorListener waits for a box's process 1. It takes one connection.
+// doorListener waits for one connection out of a jail.
 type doorListener struct {
 	*net.UnixListener
 	path string
 }
 
-// listen opens the door's socket in the run's directory. Only who can enter
-// that directory, and the box, can reach it.
-func listen(dir string, note func(Object) error) (*doorListener, error) {
-	path := filepath.Join(dir, "door")
+// listen opens a socket in the run's directory: the door, or another way out of
+// the jail. Only who can enter that directory, and the jail, can reach it.
+func listen(dir, name string, note func(Object) error) (*doorListener, error) {
+	path := filepath.Join(dir, name)
 	if err := note(Object{Kind: Socket, Name: path}); err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func listen(dir string, note func(Object) error) (*doorListener, error) {
 	defer folder.Close()
 	// A socket's address is at most 108 bytes; a path through the descriptor
 	// always fits.
-	short := fmt.Sprintf("/proc/self/fd/%d/door", folder.Fd())
+	short := fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), name)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: short})
 	if err != nil {
 		return nil, fmt.Errorf("opening the door's socket: %w", err)

@@ -293,10 +293,14 @@ const (
 	blocksAt       = 36
 )
 
+// packedMode lets the monitor of a virtual machine read an image, whoever it is
+// to the host; nobody else can enter the folder that it lies in.
+const packedMode = 0o444
+
 // verifyPacked takes the file back from the jail that wrote it, and checks that
 // it is a file system of the size that it says. It gives the size in bytes.
 func verifyPacked(f *os.File) (int64, error) {
-	if err := errors.Join(f.Chown(os.Geteuid(), os.Getegid()), f.Chmod(0o600)); err != nil {
+	if err := errors.Join(f.Chown(os.Geteuid(), os.Getegid()), f.Chmod(packedMode)); err != nil {
 		return 0, fmt.Errorf("taking the file system back: %w", err)
 	}
 	info, err := f.Stat()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"proofbox"
+	"proofbox/internal/box/cgroup"
 	"proofbox/internal/door"
 )
 
@@ -85,7 +86,7 @@ func (b *Box) exec(ctx context.Context, cmd door.Command, stdio Stdio, started f
 
 // judge says what ended the run.
 func (b *Box) judge(o *Outcome, cmd door.Command, exit door.Exit, err error) {
-	used := b.group.Usage()
+	used := b.used()
 	o.Usage = proofbox.Usage{
 		Wall:       proofbox.Duration(o.Finish.Sub(o.Started)),
 		CPU:        proofbox.Duration(used.CPU),
@@ -112,12 +113,32 @@ func (b *Box) judge(o *Outcome, cmd door.Command, exit door.Exit, err error) {
 	}
 }
 
+// used is what the box has used. A guest's kernel counts for itself, and the
+// host's sees the whole machine.
+func (b *Box) used() cgroup.Usage {
+	used := b.group.Usage()
+	if b.guest == nil || b.Door == nil {
+		return used
+	}
+	inside, err := b.Door.Usage(context.Background())
+	if err != nil {
+		return used // the guest has broken off, which ends the run with a reason of its own
+	}
+	if inside.DiskFree < fullBelow || inside.FilesFree == 0 {
+		b.meter.diskFull.Store(true)
+	}
+	used.PeakMemory = inside.PeakMemory
+	used.OOMKills += inside.OOMKills
+	used.PidsRefuse = inside.PidsRefused
+	return used
+}
+
 // blame names the limit that a failed command has run into, where one was
 // touched: such a limit ends nothing by itself, it lets calls fail.
 func (b *Box) blame(o *Outcome, refused int64, failed bool) {
 	touched := ""
 	switch {
-	case full(b.Scratch()) || b.meter.diskFull.Load():
+	case b.guest == nil && full(b.jail.Scratch) || b.meter.diskFull.Load():
 		touched = "disk limit " + b.config.Limits.Disk.String()
 	case refused > 0 || b.meter.pidsFull.Load():
 		touched = fmt.Sprintf("pids limit %d", b.config.Limits.Pids)
@@ -147,6 +168,9 @@ func ExitWords(exit door.Exit) (string, int) {
 func (b *Box) lost(err error) error {
 	b.jail.Kill()
 	<-b.jail.Gone()
+	if b.guest != nil {
+		err = fmt.Errorf("%w; its console ends with %q", err, b.guest.console.lastLine())
+	}
 	return errors.Join(err, b.jail.Fault())
 }
 
@@ -157,7 +181,7 @@ func (b *Box) End(c Cause) {
 		b.cause = &c
 	}
 	b.mu.Unlock()
-	b.jail.Kill()
+	b.halt()
 }
 
 func (b *Box) endedBy() *Cause {

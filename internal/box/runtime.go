@@ -48,6 +48,10 @@ type Layout struct {
 	// in the jail at [Layout.Opened]. A runtime that cannot leave out a
 	// protection answers [ErrNotWeaker].
 	Weak Weakness
+	// Hardware and Init are set for a [Machine] alone, in place of Root, Writable
+	// and Counted. Init is the host's path of cmd/proofbox-init.
+	Hardware *Hardware
+	Init     string
 }
 
 // Mapping shows what is at Source in the jail at Target in the box.

@@ -10,14 +10,14 @@ import (
 // TakeDown ends the box and releases every object that it made, each verified
 // gone. It may be called at any point of the box's life and more than once;
 // the account is the same. What the box wrote stays readable through
-// [Box.Scratch] until [Box.Close].
+// [Box.Upper] until [Box.Close].
 func (b *Box) TakeDown(ctx context.Context) []proofbox.HostObject {
 	b.downOnce.Do(func() {
 		if b.watching != nil {
 			b.watching()
 		}
 		if b.jail != nil {
-			b.jail.Kill()
+			b.halt()
 			<-b.jail.Gone()
 		}
 		if b.Door != nil {
@@ -26,19 +26,19 @@ func (b *Box) TakeDown(ctx context.Context) []proofbox.HostObject {
 		for _, f := range b.files {
 			f.Close() // devices, which the journal's account verifies
 		}
-		b.teardown = Release(ctx, b.noted(func(k Kind) bool { return k != LoopDevice }))
+		b.teardown = append(b.earlier, Release(ctx, b.noted(false))...)
 	})
 	return b.teardown
 }
 
-// noted gives the objects of some kinds that the box has made. The loop device
-// is held by the scratch until Close and is released there.
-func (b *Box) noted(kind func(Kind) bool) []Object {
+// noted gives the objects that the box has made: those that hold what it wrote,
+// which Close releases, or all others.
+func (b *Box) noted(written bool) []Object {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var objects []Object
 	for _, o := range b.objects {
-		if kind(o.Kind) {
+		if written == (o.Kind == LoopDevice || o.Name == b.writtenDir()) {
 			objects = append(objects, o)
 		}
 	}
@@ -52,7 +52,7 @@ func (b *Box) Close(ctx context.Context) ([]proofbox.HostObject, error) {
 	if b.jail != nil && b.jail.Scratch != nil {
 		err = b.jail.Scratch.Close()
 	}
-	account = append(account, Release(ctx, b.noted(func(k Kind) bool { return k == LoopDevice }))...)
+	account = append(account, Release(ctx, b.noted(true))...)
 	if b.identity != nil {
 		err = errors.Join(err, b.identity.Release())
 	}

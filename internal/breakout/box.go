@@ -34,7 +34,9 @@ type Box interface {
 	// Processes lists the processes of the box as the host counts: for a wall
 	// with a kernel of its own, those that the wall itself is made of.
 	Processes() ([]int, error)
-	// Scratch is all that the box has written.
+	// Upper opens what the box has written to its copy, as [box.Box.Upper] does.
+	Upper() (*os.File, error)
+	// Scratch is all that the box writes, as [box.Box.Scratch] has it.
 	Scratch() *os.File
 	// End ends the box and gives what is left of it when it has been torn
 	// down. It may be called more than once.

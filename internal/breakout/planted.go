@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"proofbox"
-	"proofbox/internal/box"
 )
 
 // planted is group Q: what the box plants in the workspace for the host to run
@@ -40,8 +39,12 @@ func takenOver(name string) Oracle {
 		if !a.session.sitting.setting.Naive {
 			return "", nil
 		}
-		upper := fmt.Sprintf("/proc/self/fd/%d/%s", a.box.Scratch().Fd(), box.UpperName)
-		return "", copyNaively(upper, a.workspace)
+		upper, err := a.box.Upper()
+		if err != nil {
+			return "", err
+		}
+		defer upper.Close()
+		return "", copyNaively(fmt.Sprintf("/proc/self/fd/%d/.", upper.Fd()), a.workspace)
 	}
 	return o
 }

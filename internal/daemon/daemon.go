@@ -16,7 +16,9 @@ import (
 	"proofbox/internal/audit"
 	"proofbox/internal/box"
 	"proofbox/internal/box/cgroup"
+	"proofbox/internal/box/microvm"
 	"proofbox/internal/box/oci"
+	"proofbox/internal/debian"
 	"proofbox/internal/gateway"
 )
 
@@ -67,8 +69,11 @@ func Open(home string) (*Daemon, error) {
 		runtimes: map[proofbox.Wall]box.Runtime{
 			proofbox.Container: &oci.Runtime{Flavour: programs.flavour, Path: programs.container},
 			proofbox.Gvisor:    &oci.Runtime{Flavour: oci.Runsc, Path: programs.runsc},
+			proofbox.MicroVM: &microvm.Runtime{
+				QEMU: programs.qemu, Cache: filepath.Join(home, "cache", "microvm"), Kernel: guestKernel,
+			},
 		},
-		host: &box.Host{State: home, Jail: programs.jail, Init: programs.init, Cgroups: cgroup.Detect()},
+		host: &box.Host{State: home, Jail: programs.jail, Init: programs.init, Cgroups: cgroup.Detect(), Key: key},
 		key:  key, log: log,
 		active: map[string]*session{},
 	}
@@ -153,11 +158,27 @@ func (d *Daemon) note(ctx context.Context, kind, run string, detail any) error {
 	return nil
 }
 
+// guestKernel finds the kernel that `proofbox setup` has brought.
+func guestKernel() (microvm.Kernel, error) {
+	dir, err := debian.Dir()
+	if err != nil {
+		return microvm.Kernel{}, err
+	}
+	base, err := debian.Open(dir)
+	if err != nil {
+		return microvm.Kernel{}, err
+	}
+	return microvm.Kernel{
+		Image: base.Kernel, Modules: base.Modules, Version: base.Manifest.Version, Digest: base.Manifest.Kernel,
+	}, nil
+}
+
 // programs are the paths of what a run is made with.
 type programs struct {
 	jail, init       string
 	attack           string // what a trial attacks with
 	container, runsc string
+	qemu             string
 	flavour          oci.Flavour // of container
 }
 
@@ -171,6 +192,7 @@ func findPrograms() programs {
 		attack:    ownProgram("proofbox-attack"),
 		runsc:     ownProgram("runsc"),
 		container: ownProgram("runc"),
+		qemu:      "/usr/bin/qemu-system-x86_64",
 		flavour:   oci.Runc,
 	}
 	if _, err := os.Stat(p.container); err == nil {

@@ -75,7 +75,7 @@ func (d *Daemon) try(ctx context.Context, wall proofbox.Wall) proofbox.WallHealt
 func nextFor(wall proofbox.Wall) string {
 	switch wall {
 	case proofbox.MicroVM:
-		return "use the wall gvisor until this version of proofbox has microVMs"
+		return "`proofbox setup --install` brings QEMU, a kernel and a root; the checks below name what else is missing"
 	case proofbox.Gvisor:
 		return "`make build` builds bin/runsc; the checks below name what else is missing"
 	}

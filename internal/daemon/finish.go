@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"proofbox"
 	"proofbox/internal/audit"
@@ -104,11 +101,10 @@ func (s *session) collect(ctx context.Context) error {
 		// read; nobody asks for it.
 		return nil
 	}
-	fd, err := unix.Openat(int(s.box.Scratch().Fd()), box.UpperName, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	upper, err := s.box.Upper()
 	if err != nil {
-		return fmt.Errorf("opening what the box wrote: %w", err)
+		return err
 	}
-	upper := os.NewFile(uintptr(fd), "upper")
 	defer upper.Close()
 	changes, err := s.base.Collect(ctx, upper, filepath.Join(s.daemon.store.dir(s.run.ID), changesDir))
 	if err != nil {

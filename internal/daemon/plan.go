@@ -137,7 +137,11 @@ func (d *Daemon) wallState(ctx context.Context, wall proofbox.Wall) policy.WallS
 	if err := runtime.Check(ctx); err != nil {
 		return policy.WallState{Why: err.Error()}
 	}
-	return policy.WallState{Available: true, Limits: d.host.Enforcements(wall)}
+	state := policy.WallState{Available: true, Limits: d.host.Enforcements(wall)}
+	if machine, ok := runtime.(box.Machine); ok {
+		state.Accelerator = machine.Accelerator()
+	}
+	return state
 }
 
 // complete fills in what a spec leaves open and makes its paths absolute.
@@ -185,6 +189,14 @@ func (d *Daemon) freezeOptions(spec proofbox.Spec, dir string) workspace.Options
 		Original: spec.Workspace.Original, Hide: spec.Workspace.Hide, Dir: dir,
 		Reserved: []string{d.store.home},
 	}
+}
+
+// nameRoot names what is in the root of a box that gets it as a disk.
+func (p *prepared) nameRoot(ctx context.Context, c *box.Config) (err error) {
+	if _, ok := c.Runtime.(box.Machine); ok {
+		c.RootKey, err = p.image.Key(ctx, p.expose)
+	}
+	return err
 }
 
 // rootSteps gives what the image and the exposed folders put into the box.

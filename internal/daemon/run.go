@@ -169,6 +169,9 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 			Bytes: s.base.Freezing.Bytes,
 		}
 	}
+	if err := s.prepared.nameRoot(ctx, &config); err != nil {
+		return err
+	}
 	started, err := s.daemon.host.Start(ctx, config)
 	s.mu.Lock()
 	s.box = started

@@ -83,6 +83,8 @@ func (b *trialBox) Processes() ([]int, error) { return b.session.startedBox().Pr
 // Scratch implements [breakout.Box].
 func (b *trialBox) Scratch() *os.File { return b.session.startedBox().Scratch() }
 
+func (b *trialBox) Upper() (*os.File, error) { return b.session.startedBox().Upper() }
+
 // End implements [breakout.Box].
 func (b *trialBox) End() (breakout.Remains, error) {
 	b.once.Do(func() {

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"proofbox"
+	"proofbox/internal/audit"
 	"proofbox/internal/box"
 	"proofbox/internal/box/cgroup"
 	"proofbox/internal/box/jail"
@@ -27,10 +28,18 @@ type Suite struct {
 	Runtime box.Runtime
 	// Bin is the folder of proofbox's own programs.
 	Bin string
+	// Root is what boxes boot from, with a shell and the usual small programs;
+	// the host's system folders where it is empty.
+	Root []jail.Step
+	// RootKey is what [box.Config] says of it.
+	RootKey string
+
+	state string // where boxes keep what they share
 }
 
 // Run runs every test.
 func (s Suite) Run(t *testing.T) {
+	s.state = t.TempDir()
 	for name, test := range map[string]func(*testing.T){
 		"streams":      s.streams,
 		"exit":         s.exit,
@@ -64,9 +73,14 @@ type trial struct {
 	original string
 }
 
-func (s Suite) host(dir string) *box.Host {
+func (s Suite) host(t *testing.T, dir string) *box.Host {
+	t.Helper()
+	key, err := audit.OpenKey(filepath.Join(dir, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &box.Host{
-		State: dir, Jail: filepath.Join(s.Bin, "proofbox-jail"), Init: filepath.Join(s.Bin, "proofbox-init"),
+		State: dir, Key: key, Jail: filepath.Join(s.Bin, "proofbox-jail"), Init: filepath.Join(s.Bin, "proofbox-init"),
 		Cgroups: cgroup.Detect(),
 	}
 }
@@ -86,10 +100,17 @@ func (s Suite) config(t *testing.T, h *box.Host, limits proofbox.Limits) box.Con
 	})
 	return box.Config{
 		ID: "t" + strings.ToLower(filepath.Base(filepath.Dir(dir))+filepath.Base(dir)), Dir: dir, Journal: journal,
-		Runtime: s.Runtime, Hostname: "box", Root: system(t),
+		Runtime: s.Runtime, Hostname: "box", Root: s.root(t), RootKey: s.RootKey,
 		Workspace: &box.Workspace{Lower: original, UID: os.Getuid(), GID: os.Getgid()},
 		Limits:    limits.Or(proofbox.DefaultLimits), Enforced: h.Enforcements(s.Runtime.Wall()),
 	}
+}
+
+func (s Suite) root(t *testing.T) []jail.Step {
+	if len(s.Root) > 0 {
+		return s.Root
+	}
+	return system(t)
 }
 
 // system shows the host's system folders.
@@ -114,7 +135,7 @@ func (s Suite) start(t *testing.T, limits proofbox.Limits) *trial {
 	if err := s.Runtime.Check(t.Context()); err != nil {
 		Missing(t, string(s.Runtime.Wall()), err.Error())
 	}
-	h := s.host(t.TempDir())
+	h := s.host(t, s.state)
 	c := s.config(t, h, limits)
 	b, err := h.Start(t.Context(), c)
 	if err != nil {
@@ -310,7 +331,7 @@ func (s Suite) failedStart(t *testing.T) {
 	if err := s.Runtime.Check(t.Context()); err != nil {
 		Missing(t, string(s.Runtime.Wall()), err.Error())
 	}
-	h := s.host(t.TempDir())
+	h := s.host(t, s.state)
 	c := s.config(t, h, proofbox.Limits{})
 	h.Init = "/bin/false"
 	_, err := h.Start(t.Context(), c)

@@ -3,6 +3,8 @@ package jail_test
 import (
 	"bytes"
 	native "encoding/binary"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -57,7 +59,7 @@ func confined(t *testing.T, script string, free bool) string {
 func TestConfinement(t *testing.T) {
 	t.Parallel()
 	for name, attack := range map[string]string{
-		"mounts":     `mount -t tmpfs none /scratch && echo done`,
+		"mounts":     `mount -t tmpfs none /scratch 2>&1 && echo done`,
 		"namespaces": `nsenter --target 1 --user --mount true && echo done`,
 		"filter":     `uname >/dev/null && echo done`,
 		"user":       `test "$(id -u)" = 0 && echo done`,
@@ -78,6 +80,40 @@ func TestConfinement(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("a confined program has no %q: %s", want, out)
 		}
+	}
+}
+
+// TestLending opens a file for writing that is bound read-only: without being
+// lent it cannot be opened so, and lent it cannot be written.
+func TestLending(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(sharedDir(t), "file")
+	if err := os.WriteFile(file, []byte("as it was"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	bind := jail.Step{Bind: &jail.Bind{Source: file, Target: "/file"}}
+	try := func(lent ...string) string {
+		plan := shellPlan(`exec 4<>/file || exit 1; cat <&4; echo; (echo changed >&4) 2>&1`, bind)
+		id := identity(t)
+		plan.Program.Confine = &jail.Confinement{Nested: id.Nested, User: jail.BoxID, Filter: refuse(t, unix.SYS_UNAME), Lent: lent}
+		var log bytes.Buffer
+		j := start(t, plan, &log)
+		<-j.Status()
+		j.Kill()
+		<-j.Gone()
+		return log.String()
+	}
+	if out := try(); strings.Contains(out, "as it was") || !strings.Contains(out, "Read-only") {
+		t.Errorf("without being lent: %q", out)
+	}
+	if out := try("/other", "/file"); !strings.Contains(out, "as it was") || !strings.Contains(out, "rror") {
+		t.Errorf("lent: %q", out)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "as it was" {
+		t.Errorf("the file is %q, %v", text, err)
 	}
 }
 

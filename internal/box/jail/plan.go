@@ -57,6 +57,9 @@ type Confinement struct {
 	// machine's byte order; see seccomp(2). It must allow execve(2) and what a
 	// program of Go does around it.
 	Filter []byte `json:"filter"`
+	// Lent lists files of the jail, bound read-only, that the program opens for
+	// reading and writing: it gets them for reading alone and is not told.
+	Lent []string `json:"lent,omitempty"`
 }
 
 // Step makes one thing in the jail's root. Exactly one field is set.

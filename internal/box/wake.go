@@ -1,0 +1,46 @@
+package box
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"proofbox/internal/door"
+)
+
+// entropyBytes is how much fresh randomness a guest is woken with.
+const entropyBytes = 256
+
+// wake tells the guest whom it is for. Until then it
+// knows nothing that other guests of the same kind do not know.
+func (b *Box) wake(ctx context.Context, conn net.Conn) error {
+	filter, err := b.guest.machine.Guest()
+	if err != nil {
+		return err
+	}
+	entropy := make([]byte, entropyBytes)
+	rand.Read(entropy) // never fails, see its documentation
+	b.guest.woken, err = door.Wake(ctx, conn, door.WakeUp{
+		Entropy: entropy, Time: time.Now(), Hostname: b.config.Hostname,
+		Pids: b.config.Limits.Pids, Memory: int64(b.config.Limits.Memory),
+		Workspace: b.config.Workspace != nil, Filter: filter,
+	})
+	return err
+}
+
+// awaitReady waits until the guest has booted.
+func (b *Box) awaitReady(ctx context.Context) error {
+	select {
+	case <-b.guest.console.ready:
+		return nil
+	case status := <-b.jail.Status():
+		return fmt.Errorf("the guest did not boot: its machine ended with status %d", status)
+	case <-b.jail.Gone():
+		return errors.Join(errors.New("the guest did not boot: the jail ended"), b.jail.Fault())
+	case <-ctx.Done():
+		return fmt.Errorf("the guest did not boot: %w", context.Cause(ctx))
+	}
+}
