@@ -1,17 +1,31 @@
 package main
 
 import (
+	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"proofbox/internal/breakout/order"
 )
 
 var egress = map[string]attack{
-	"dial": dial,
+	"dial":          dial,
+	"dial-mapped":   dialMapped,
+	"dial-any":      dialAny,
+	"dial-protocol": dialProtocol,
+	"reach":         reach,
+	"ping":          ping,
+	"forge":         forge,
+	"take-port":     takePort,
+	"serve":         serve,
 }
 
 // answerTime is how long the other end of a connection has to answer.
@@ -31,12 +45,210 @@ func dial(args []string) order.Report {
 	if err != nil {
 		return said(err, "")
 	}
+	return converse(conn, args[2])
+}
+
+func converse(conn net.Conn, text string) order.Report {
 	if err := conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
 		return said(err, "")
 	}
-	if _, err := io.WriteString(conn, args[2]); err != nil {
+	if _, err := io.WriteString(conn, text); err != nil {
 		return said(err, "")
 	}
-	_, err = conn.Read(make([]byte, 64))
+	_, err := conn.Read(make([]byte, 64))
 	return said(err, "connected and was answered")
+}
+
+// destination reads ADDRESS:PORT.
+func destination(text string) netip.AddrPort {
+	to, err := netip.ParseAddrPort(text)
+	if err != nil {
+		fail("%v", err)
+	}
+	return to
+}
+
+// target gives an address in the form of a system call.
+func target(to netip.AddrPort) (family int, address unix.Sockaddr) {
+	if to.Addr().Is6() {
+		return unix.AF_INET6, &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
+	}
+	return unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
+}
+
+// dialMapped connects by a socket of IPv6 to an address of IPv4: ADDRESS TEXT.
+func dialMapped(args []string) order.Report {
+	to := destination(args[0])
+	mapped := netip.AddrPortFrom(netip.AddrFrom16(to.Addr().As16()), to.Port())
+	return dialBare(mapped, unix.SOCK_STREAM, 0, args[1])
+}
+
+// dialAny connects to a port at the address 0.0.0.0, which is this host's own:
+// ADDRESS TEXT.
+func dialAny(args []string) order.Report {
+	return dialBare(netip.AddrPortFrom(netip.IPv4Unspecified(), destination(args[0]).Port()), unix.SOCK_STREAM, 0, args[1])
+}
+
+// dialProtocol connects by a protocol with a number: stream|dgram PROTOCOL ADDRESS
+// TEXT.
+func dialProtocol(args []string) order.Report {
+	protocol, err := strconv.Atoi(args[1])
+	if err != nil {
+		fail("dial-protocol: %v", err)
+	}
+	kind := unix.SOCK_STREAM
+	if args[0] == "dgram" {
+		kind = unix.SOCK_DGRAM
+	}
+	return dialBare(destination(args[2]), kind, protocol, args[3])
+}
+
+func dialBare(to netip.AddrPort, kind, protocol int, text string) order.Report {
+	family, address := target(to)
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return without(err, fmt.Sprintf("the protocol %d", protocol), unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT)
+	}
+	limit := unix.NsecToTimeval(answerTime.Nanoseconds())
+	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit)
+	if err := unix.Connect(fd, address); err != nil {
+		return said(err, "")
+	}
+	if _, err := unix.Write(fd, []byte(text)); err != nil {
+		return said(err, "")
+	}
+	_, err = unix.Read(fd, make([]byte, 64))
+	return said(err, "connected and was answered")
+}
+
+// refusalTime is how long an address has to refuse a connection at once, in
+// milliseconds.
+const refusalTime = 200
+
+// reach begins to connect and does not wait for an answer: tcp|udp ADDRESS.
+func reach(args []string) order.Report {
+	kind := unix.SOCK_STREAM
+	if args[0] == "udp" {
+		kind = unix.SOCK_DGRAM
+	}
+	family, address := target(destination(args[1]))
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err == nil {
+		err = unix.Connect(fd, address)
+	}
+	if err == unix.EINPROGRESS {
+		err = nil
+		if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, refusalTime); n > 0 {
+			err = refusal(fd)
+		}
+	}
+	return without(err, "a way to "+args[1], unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EAFNOSUPPORT, unix.EADDRNOTAVAIL, unix.ECONNREFUSED)
+}
+
+// refusal is why a connection did not come about; nil where it did.
+func refusal(fd int) error {
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return err
+	}
+	return errorOf(unix.Errno(n))
+}
+
+// ping sends an echo request with a text and waits for the answer: ADDRESS TEXT.
+// See RFC 792.
+func ping(args []string) order.Report {
+	conn, err := net.Dial("ip4:icmp", args[0])
+	if err != nil {
+		return said(err, "")
+	}
+	packet := append([]byte{8, 0, 0, 0, 0, 1, 0, 1}, args[1]...)
+	binary.BigEndian.PutUint16(packet[2:], sum(packet))
+	return converse(conn, string(packet))
+}
+
+// sum is the checksum of RFC 1071.
+func sum(p []byte) uint16 {
+	var total uint32
+	for ; len(p) > 1; p = p[2:] {
+		total += uint32(binary.BigEndian.Uint16(p))
+	}
+	if len(p) == 1 {
+		total += uint32(p[0]) << 8
+	}
+	for total > 0xffff {
+		total = total>>16 + total&0xffff
+	}
+	return ^uint16(total)
+}
+
+// forge sends a packet of UDP with a header of its own making, and waits for the
+// answer at an ordinary socket: ADDRESS TEXT. See raw(7).
+func forge(args []string) order.Report {
+	to := destination(args[0])
+	ordinary, err := net.ListenUDP("udp4", &net.UDPAddr{IP: to.Addr().AsSlice()})
+	if err != nil {
+		return said(err, "")
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+	if err != nil {
+		return said(err, "")
+	}
+	from := ordinary.LocalAddr().(*net.UDPAddr).AddrPort()
+	family, address := target(netip.AddrPortFrom(to.Addr(), 0))
+	if err := unix.Sendto(fd, datagram(from, to, args[1]), 0, address); err != nil {
+		return said(err, fmt.Sprint(family))
+	}
+	if err := ordinary.SetDeadline(time.Now().Add(answerTime)); err != nil {
+		return said(err, "")
+	}
+	_, err = ordinary.Read(make([]byte, 64))
+	return said(err, "sent it and was answered")
+}
+
+// datagram makes a packet of UDP over IPv4; the kernel fills in what is 0 of the
+// first header. See RFC 791 and RFC 768.
+func datagram(from, to netip.AddrPort, text string) []byte {
+	const first, second, version, protocol = 20, 8, 0x45, 17
+	p := make([]byte, first+second, first+second+len(text))
+	p[0], p[8], p[9] = version, 64, protocol
+	copy(p[12:], from.Addr().Unmap().AsSlice())
+	copy(p[16:], to.Addr().AsSlice())
+	binary.BigEndian.PutUint16(p[first:], from.Port())
+	binary.BigEndian.PutUint16(p[first+2:], to.Port())
+	binary.BigEndian.PutUint16(p[first+4:], uint16(second+len(text)))
+	return append(p, text...)
+}
+
+// takePort takes a port and keeps it: tcp|udp ADDRESS.
+func takePort(args []string) order.Report {
+	if args[0] == "udp" {
+		_, err := net.ListenPacket("udp4", args[1])
+		return said(err, "has the port")
+	}
+	_, err := net.Listen("tcp4", args[1])
+	return said(err, "has the port")
+}
+
+// serve says a text to everybody who connects: NETWORK ADDRESS TEXT. It reports
+// the port that it has.
+func serve(args []string) order.Report {
+	l, err := net.Listen(args[0], args[1])
+	if err != nil {
+		return said(err, "")
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, args[2]) // whoever goes away does not matter
+			_ = conn.Close()
+		}
+	}()
+	r := order.Report{Said: "serves"}
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+		r.Got = []string{strconv.Itoa(tcp.Port)}
+	}
+	return r
 }

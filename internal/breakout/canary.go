@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"proofbox/internal/box"
 )
 
@@ -57,6 +59,11 @@ func (s *stage) listen(note func(box.Object) error) error {
 			return err
 		}
 	}
+	if address, ok := ownAddress(); ok {
+		if err := s.listenOn("lan", "tcp4", net.JoinHostPort(address, "0")); err != nil {
+			return err
+		}
+	}
 	for _, name := range []string{"control", "door"} {
 		if err := s.listenIn(name, s.words["state-folder"]); err != nil {
 			return err
@@ -65,7 +72,21 @@ func (s *stage) listen(note func(box.Object) error) error {
 	if err := os.Chmod(path, 0o666); err != nil {
 		return fmt.Errorf("opening a canary to everybody: %w", err)
 	}
-	return s.listenPackets()
+	return s.listenPackets(note)
+}
+
+// ownAddress finds an address of this host in a network.
+func ownAddress() (string, bool) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return "", false
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
+			return n.IP.String(), true
+		}
+	}
+	return "", false
 }
 
 // listenIn listens on a socket in a folder whose path may be longer than an
@@ -127,13 +148,40 @@ func (c *canary) converse(conn net.Conn) {
 	}
 }
 
-func (s *stage) listenPackets() error {
+// listenPackets starts the canaries for what is no stream: packets, of UDP and of
+// what only some hosts have, and a named pipe.
+func (s *stage) listenPackets(note func(box.Object) error) error {
 	l, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("starting the canary udp: %w", err)
 	}
+	s.hearPackets("udp", l, true)
+	if l, err := net.ListenPacket("ip4:icmp", "127.0.0.1"); err == nil { // root may
+		s.hearPackets("icmp", l, false) // the kernel answers
+	}
+	if l, err := listenLite(); err == nil { // some kernels have it
+		s.hearPackets("udplite", l, true)
+	}
+	return s.listenToPipe(note)
+}
+
+// listenLite listens for UDP-Lite on loopback; see RFC 3828.
+func listenLite() (net.PacketConn, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.IPPROTO_UDPLITE)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "udplite")
+	defer f.Close() // the connection has a copy
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return nil, err
+	}
+	return net.FilePacketConn(f)
+}
+
+func (s *stage) hearPackets(name string, l net.PacketConn, answer bool) {
 	c := &canary{close: func() { l.Close() }}
-	s.canaries["udp"], s.words["udp"] = c, l.LocalAddr().String()
+	s.canaries[name], s.words[name] = c, l.LocalAddr().String()
 	go func() {
 		buf := make([]byte, 512)
 		for {
@@ -142,9 +190,44 @@ func (s *stage) listenPackets() error {
 				return // it was closed
 			}
 			c.hear(buf[:n])
+			if !answer {
+				continue
+			}
 			if _, err := l.WriteTo([]byte("heard\n"), from); err != nil {
 				return
 			}
+		}
+	}()
+}
+
+// listenToPipe listens at a named pipe in the host's /tmp that everybody may
+// write to.
+func (s *stage) listenToPipe(note func(box.Object) error) error {
+	path := filepath.Join(s.words["tmp-folder"], "pipe")
+	if err := note(box.Object{Kind: box.FilePath, Name: path}); err != nil {
+		return err
+	}
+	err := unix.Mkfifo(path, 0o666)
+	if err == nil {
+		err = os.Chmod(path, 0o666)
+	}
+	var pipe *os.File
+	if err == nil {
+		pipe, err = os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0) // so that writers find a reader
+	}
+	if err != nil {
+		return fmt.Errorf("starting the canary pipe: %w", err)
+	}
+	c := &canary{close: func() { pipe.Close() }}
+	s.canaries["pipe"], s.words["pipe"] = c, path
+	go func() {
+		buf := make([]byte, 512)
+		for {
+			n, err := pipe.Read(buf)
+			if err != nil {
+				return // it was closed
+			}
+			c.hear(buf[:n])
 		}
 	}()
 	return nil

@@ -25,9 +25,7 @@ var controls = []struct{ id, path, what string }{
 // sockets is group I: sockets by which the host, or proofbox, is controlled.
 func sockets() []Probe {
 	list := []Probe{
-		{ID: "I2", Title: "reach an abstract socket of the host (CVE-2020-15257)", Attack: []string{"dial", "unix", "{abstract}", "{token}"}, Oracle: heard("abstract"), Twin: Setting{Weakness: box.Weakness{Network: true}}, Not: map[proofbox.Wall]string{
-			proofbox.Gvisor: "gVisor has its own abstract sockets, also where it shares the host's network",
-		}},
+		{ID: "I2", Title: "reach an abstract socket of the host (CVE-2020-15257)", Attack: []string{"dial", "unix", "{abstract}", "{token}"}, Oracle: heard("abstract"), Twin: Setting{Weakness: box.Weakness{Network: true}}, Not: notAbstract()},
 		{ID: "I3", Title: "look for services on the host's loopback by their ports", Attack: []string{"dial-ports", "{tcp}", "{token}"}, Oracle: heard("tcp"), Twin: Setting{Weakness: box.Weakness{Network: true}}},
 		{ID: "I4i", Title: "reach a socket of the host by its path", Attack: []string{"dial", "unix", "{socket}", "{token}"}, Oracle: heard("socket"), Twin: seen(), Not: hostSockets()},
 		{ID: "I5", Title: "reach the socket by which proofbox is controlled", Attack: []string{"dial", "unix", "{control}", "{token}"}, Oracle: heard("control"), Twin: seen(), Not: hostSockets()},
@@ -44,6 +42,10 @@ func sockets() []Probe {
 		})
 	}
 	return list
+}
+
+func notAbstract() map[proofbox.Wall]string {
+	return map[proofbox.Wall]string{proofbox.Gvisor: "gVisor has its own abstract sockets, also where it shares the host's network"}
 }
 
 func hostSockets() map[proofbox.Wall]string {

@@ -50,6 +50,7 @@ func setStage(dir, program string, note func(box.Object) error) (*stage, error) 
 		s.plantInKernel,
 		s.plantEnvironment,
 		s.nameDisk,
+		s.nameFreePort,
 		func() error { return s.listen(note) },
 	} {
 		if err := plant(); err != nil {
