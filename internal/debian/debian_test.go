@@ -89,6 +89,18 @@ func TestHostBaseIsHarmless(t *testing.T) {
 	}
 }
 
+// TestHostBaseTellsNothing: a box learns nothing of the host from the base that
+// was made on it.
+func TestHostBaseTellsNothing(t *testing.T) {
+	t.Parallel()
+	b := hostBase(t)
+	for _, name := range []string{"etc/hostname", "etc/resolv.conf", "etc/apt/sources.list", "etc/apt/sources.list.d", "etc/apt/apt.conf.d"} {
+		if _, err := os.Lstat(filepath.Join(b.Root, name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("there is /%s, %v", name, err)
+		}
+	}
+}
+
 // fake makes a folder that looks like a base.
 func fake(t *testing.T) string {
 	t.Helper()

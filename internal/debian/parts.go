@@ -27,7 +27,7 @@ func (m *maker) sources(ctx context.Context) (string, error) {
 		if s["Origin"] != "Debian" || s["Component"] != "main" || strings.HasSuffix(s["Codename"], "-backports") {
 			continue
 		}
-		line := fmt.Sprintf("deb %s %s main\n", s["Repo-URI"], s["Release"])
+		line := fmt.Sprintf("deb %s%s %s main\n", signedBy(s["Sourcesentry"]), s["Repo-URI"], s["Release"])
 		if !slices.Contains(list, line) {
 			list = append(list, line)
 		}
@@ -36,6 +36,49 @@ func (m *maker) sources(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("this host's apt knows no packages of Debian %s; name a mirror of it in /etc/apt/sources.list, run `apt-get update` as root, and try again", m.recipe.Suite)
 	}
 	return strings.Join(list, ""), nil
+}
+
+// signedBy gives the option that names the keyring of an entry of apt's sources
+// ("FILE:NUMBER"), empty where it has none of its own. In FILE.sources the
+// number counts paragraphs, in FILE.list lines. See sources.list(5).
+func signedBy(entry string) string {
+	colon := max(0, strings.LastIndexByte(entry, ':'))
+	text, err := os.ReadFile(entry[:colon])
+	n, nerr := strconv.Atoi(strings.TrimPrefix(entry[colon:], ":"))
+	if err != nil || nerr != nil {
+		return "" // apt knows the entry by something else than a file
+	}
+	keyring := ""
+	if all := stanzas(text); strings.HasSuffix(entry[:colon], ".sources") && n > 0 && n <= len(all) {
+		keyring = all[n-1]["Signed-By"]
+	} else if lines := strings.Split(string(text), "\n"); n > 0 && n <= len(lines) {
+		_, keyring, _ = strings.Cut(lines[n-1], "signed-by=")
+		keyring = keyring[:strings.IndexAny(keyring+" ", " ]")]
+	}
+	if !filepath.IsAbs(keyring) {
+		return ""
+	}
+	return "[signed-by=" + keyring + "] "
+}
+
+// fetching writes down the host's settings of apt for how to fetch, its proxies
+// and the like, for mmdebstrap, and gives the file. It is this user's alone,
+// because a proxy's address may hold a password, and none of it stays in the
+// root, see [Recipe.Drop].
+func (m *maker) fetching(ctx context.Context) (string, error) {
+	out, err := m.output(ctx, "apt-config", "dump", "--no-empty", "Acquire")
+	if err != nil {
+		return "", err
+	}
+	var settings strings.Builder
+	settings.WriteString("APT::Sandbox::User \"root\";\nAcquire::Retries \"3\";\n")
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "Acquire::http::") || strings.HasPrefix(line, "Acquire::https::") {
+			settings.WriteString(line)
+		}
+	}
+	path := m.path(tempDir, "apt.conf")
+	return path, os.WriteFile(path, []byte(settings.String()), 0o600)
 }
 
 // apt gives a command line of apt that sees the recipe's suite only.
@@ -114,10 +157,13 @@ func (m *maker) archive(ctx context.Context) error {
 	}
 	m.say("putting a Debian root together, of some hundred packages")
 	half := m.path(archiveFile + part)
+	settings, err := m.fetching(ctx)
+	if err != nil {
+		return err
+	}
 	line := []string{
 		"mmdebstrap", "--mode=root", "--format=tar", "--variant=" + m.recipe.Variant,
-		"--include=" + strings.Join(m.recipe.Packages, ","),
-		"--aptopt=APT::Sandbox::User \"root\"", "--aptopt=Acquire::Retries \"3\"",
+		"--include=" + strings.Join(m.recipe.Packages, ","), "--aptopt=" + settings,
 	}
 	for _, pattern := range m.recipe.Leave {
 		line = append(line, "--dpkgopt=path-exclude="+pattern)

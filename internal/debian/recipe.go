@@ -18,7 +18,7 @@ type Recipe struct {
 	Packages []string `json:"packages"`
 	Leave    []string `json:"leave"`
 	// Drop lists what is made while packages are installed and left out again,
-	// because it differs each time, as patterns of tar(1).
+	// because it differs each time or tells of this host, as patterns of tar(1).
 	Drop []string `json:"drop"`
 }
 
@@ -42,7 +42,7 @@ var recipe = Recipe{
 		"/usr/lib/x86_64-linux-gnu/libasan*", "/usr/lib/x86_64-linux-gnu/libtsan*", "/usr/lib/x86_64-linux-gnu/libubsan*",
 		"/usr/lib/x86_64-linux-gnu/liblsan*", "/usr/lib/gcc/*/*/lib*san*", "/usr/bin/*-dwp", "/usr/bin/dwp",
 	},
-	Drop: []string{"./dev/*", "./usr/share/python3/*/__pycache__", "./var/cache/ldconfig", "./var/log/*"},
+	Drop: []string{"./dev/*", "./usr/share/python3/*/__pycache__", "./var/cache/ldconfig", "./var/log/*", "./etc/apt/*", "./etc/hostname", "./etc/resolv.conf"},
 }
 
 // digest names the recipe.

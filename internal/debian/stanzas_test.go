@@ -1,6 +1,8 @@
 package debian
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,4 +34,26 @@ func FuzzStanzas(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestSignedBy(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"a.sources": "# ours\nTypes: deb\nSigned-By: /k/one.gpg\n\nTypes: deb\n\nTypes: deb\nSigned-By:\n -----BEGIN\n",
+		"b.list":    "deb http://m x main\ndeb [arch=amd64 signed-by=/k/two.gpg] http://m x main\ndeb [signed-by=/k/three.gpg arch=amd64] http://m x main\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for entry, want := range map[string]string{
+		"a.sources:1": "[signed-by=/k/one.gpg] ", "a.sources:2": "", "a.sources:3": "", "a.sources:4": "", "a.sources:0": "",
+		"b.list:1": "", "b.list:2": "[signed-by=/k/two.gpg] ", "b.list:3": "[signed-by=/k/three.gpg] ", "b.list:9": "",
+		"none.list:1": "", "": "", ":": "", "b.list": "",
+	} {
+		if got := signedBy(filepath.Join(dir, entry)); got != want {
+			t.Errorf("%q: %q, want %q", entry, got, want)
+		}
+	}
 }
