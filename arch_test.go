@@ -54,6 +54,7 @@ var layers = map[string]layer{
 	"internal/audit":    {ours: []string{"."}, theirs: []string{mod, dsse, sys}, why: "the record trusts nothing but well-known cryptography"},
 	"internal/boxfile":  {ours: []string{"."}, theirs: []string{yaml}, why: "reading a declaration decides nothing"},
 	"internal/terminal": {ours: []string{"."}, theirs: []string{unicode, term}, why: "escaping knows bytes, not boxes"},
+	"internal/hazard":   {ours: []string{"."}, why: "what a change would run is a question of its path and bytes; pure"},
 	"internal/debian":   {theirs: []string{sys}, tests: []string{"internal/box/boxtest"}, why: "making a base needs apt and a disk, and no box"},
 	"internal/attach":   {ours: []string{"."}, theirs: []string{yamux}, why: "client and api share the wire, not each other"},
 
@@ -62,7 +63,7 @@ var layers = map[string]layer{
 	"internal/door/inside": {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
 	"internal/gateway":     {ours: []string{".", "internal/policy"}, why: "what leaves a box is decided by name, whoever carries it here"},
 	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
-	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
+	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/hazard", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
 	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/harvest", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
 	"internal/box/cgroup":  {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
 	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},
@@ -177,7 +178,7 @@ func among(path string, modules []string) bool {
 // so that a line in it cannot give them up unseen.
 func TestLayersHold(t *testing.T) {
 	t.Parallel()
-	ground := []string{"internal/policy", "internal/audit", "internal/boxfile", "internal/terminal", "internal/debian", "internal/attach"}
+	ground := []string{"internal/policy", "internal/audit", "internal/boxfile", "internal/terminal", "internal/hazard", "internal/debian", "internal/attach"}
 	nouns := []string{"internal/box", "internal/door", "internal/gateway", "internal/image", "internal/workspace"}
 	adapters := []string{"internal/box/oci", "internal/box/microvm"}
 	importers := func(target string) (names []string) {

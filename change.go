@@ -54,6 +54,13 @@ type Change struct {
 	From    Raw  `json:"from,omitempty"`
 	Share   int  `json:"share,omitempty"`
 	Renamed bool `json:"renamed,omitempty"`
+	// Hazards say what the change would run on the machine of whoever keeps it, and
+	// what it hides from a reader. A change with any is kept only with a yes of
+	// its own.
+	Hazards []Hazard `json:"hazards,omitempty"`
+	// Hash is "sha256:HEX" of the path and both sides: what such a yes is bound
+	// to. Set where there are hazards.
+	Hash string `json:"hash,omitempty"`
 	// Choice is what was decided about the change as a whole, and can be taken
 	// back until it was applied.
 	Choice Choice `json:"choice,omitempty"`
@@ -63,6 +70,26 @@ type Change struct {
 	// one; set by [Diff] where the text is asked for.
 	Hunks []Hunk `json:"hunks,omitempty"`
 }
+
+// Hazard is one reason for which a change wants a yes of its own.
+type Hazard struct {
+	Rule string `json:"rule"` // "git-hook", "package-scripts", "hidden-text" …
+	// Words complete "it …": "runs on the next `git commit`". They may hold text
+	// that came out of a box, quoted.
+	Words string `json:"words"`
+	Line  int    `json:"line,omitempty"` // of the new text, from 1
+}
+
+// Allowance is a yes to one change with [Change.Hazards].
+type Allowance struct {
+	Path Raw `json:"path"`
+	// Hash is the change's, with or without "sha256:"; its beginning is enough,
+	// from [MinAllowance] digits on.
+	Hash string `json:"hash"`
+}
+
+// MinAllowance is how many digits of a hash an [Allowance] has at least.
+const MinAllowance = 16
 
 // Choice is what somebody has decided about a change or a part of it: empty
 // while nobody has.

@@ -55,6 +55,8 @@ type KeepRequest struct {
 	Patch   Raw       `json:"patch,omitempty"`
 	Paths   []Raw     `json:"paths,omitempty"`
 	Hunks   []HunkRef `json:"hunks,omitempty"`
+	// Allow says yes to changes with hazards, which nothing else covers.
+	Allow []Allowance `json:"allow,omitempty"`
 	// Conflict says whose version is taken where the run and the original have
 	// changed the same lines or the same path: [TakeRun] or [TakeOriginal].
 	// Empty has such a keep refused.
@@ -114,6 +116,9 @@ type ChoiceRequest struct {
 	// their own.
 	Paths []Raw     `json:"paths,omitempty"`
 	Hunks []HunkRef `json:"hunks,omitempty"`
+	// Allow says yes to changes with hazards. It goes with the decision, and with
+	// the bytes that it was made about.
+	Allow []Allowance `json:"allow,omitempty"`
 }
 
 // UndoRequest asks to take back what the last keep of a run has written.

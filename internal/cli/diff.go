@@ -176,10 +176,40 @@ func (a *app) showStat(changes []proofbox.Change) {
 	insertions, deletions := 0, 0
 	for _, c := range changes {
 		a.printf("  %-8s  %-14s  %s\n", c.Action(), amount(c), describePath(c))
+		a.showHazards(c)
 		insertions += c.Insertions
 		deletions += c.Deletions
 	}
 	a.printf("%s, %s added, %d removed\n", plural(len(changes), "change"), plural(insertions, "line"), deletions)
+}
+
+// showHazards says what a change would run, and how to say yes to it.
+func (a *app) showHazards(c proofbox.Change) {
+	for _, h := range c.Hazards {
+		a.printf("  %8s  %s\n", "!", describeHazard(h))
+	}
+	if len(c.Hazards) > 0 && !c.Kept {
+		a.printf("  %8s  keep it with --allow %s\n", "", terminal.Name(allowance(c)))
+	}
+}
+
+func describeHazard(h proofbox.Hazard) string {
+	if h.Line > 0 {
+		return fmt.Sprintf("line %d %s", h.Line, terminal.Escape(h.Words))
+	}
+	return terminal.Escape(h.Words)
+}
+
+// allowance is how a yes to a change is written: its hash is enough, and its path
+// is before it where it can be typed as it is shown.
+func allowance(c proofbox.Change) string {
+	hash := strings.TrimPrefix(c.Hash, "sha256:")
+	hash = hash[:min(len(hash), proofbox.MinAllowance)]
+	path := string(c.Path)
+	if terminal.Name(path) != path || strings.ContainsAny(path, " \t'\"$`!*?[](){}<>|&;#~") || strings.HasPrefix(path, "-") {
+		return hash
+	}
+	return path + "@" + hash
 }
 
 // describePath names a change's path, what it is, and what became of it.

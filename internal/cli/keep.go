@@ -27,9 +27,12 @@ next command finishes it or takes it back. Where the original has changed since
 the run began, its changes and the run's are merged by content; a conflict is
 shown, and nothing is written until --on-conflict names a side. Links are never
 followed, files never written in place. Devices, set-user-ID files and links that
-leave the folder are refused by name; a repository's own files (.git) are kept
-only when they are named, because they can run programs. "proofbox undo" takes a
-keep back.
+leave the folder are refused by name. "proofbox undo" takes a keep back.
+
+What would run on this machine later (a repository's hooks and settings, editor
+tasks, package scripts, build files, CI, programs) or hides text is never covered by
+--all or a folder: each such change wants a yes of its own, at the question or with
+--allow [PATH@]HASH, which holds for exactly the bytes that "proofbox diff" shows.
 
 --hunk names a hunk as "proofbox diff RUN --json" counts them: PATH:N, or
 PATH:N/LINES for some of its lines (main.go:2/3-5,7), counted from 1 below its @@
@@ -39,7 +42,7 @@ line. Hunk 0 is a change of mode. --patch reads a patch that "proofbox diff RUN
 // keepFlags are what keep is told to keep.
 type keepFlags struct {
 	all, decided, yes bool
-	hunks             []string
+	hunks, allow      []string
 	patch, conflict   string
 }
 
@@ -61,6 +64,7 @@ func (a *app) keepCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.all, "all", false, "keep every change that a bulk keep covers")
 	cmd.Flags().BoolVar(&f.decided, "decided", false, "keep what was decided to be kept")
 	cmd.Flags().StringArrayVar(&f.hunks, "hunk", nil, "keep one hunk, `PATH:N`; can be given several times")
+	cmd.Flags().StringArrayVar(&f.allow, "allow", nil, "say yes to a change that would run here, `[PATH@]HASH`; can be given several times")
 	cmd.Flags().StringVar(&f.patch, "patch", "", "keep what a patch has of the changes, from `FILE` or - for standard input")
 	cmd.Flags().StringVar(&f.conflict, "on-conflict", "", "where both have changed the same, take the `SIDE`: run or original")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
@@ -70,12 +74,18 @@ func (a *app) keepCommand() *cobra.Command {
 
 // ways counts in how many ways it was said what to keep.
 func (f keepFlags) ways(paths []string) (n int) {
-	for _, is := range []bool{f.all, f.decided, f.patch != "", len(paths)+len(f.hunks) > 0} {
+	for _, is := range []bool{f.all, f.decided, f.patch != "", len(paths)+len(f.hunks) > 0 || f.onlyAllow(paths)} {
 		if is {
 			n++
 		}
 	}
 	return n
+}
+
+// onlyAllow says whether nothing is named but what is allowed, which is meant by
+// it.
+func (f keepFlags) onlyAllow(paths []string) bool {
+	return len(f.allow) > 0 && !f.all && !f.decided && f.patch == "" && len(paths)+len(f.hunks) == 0
 }
 
 func (a *app) keep(ctx context.Context, run string, args []string, f keepFlags) error {
@@ -89,6 +99,9 @@ func (a *app) keep(ctx context.Context, run string, args []string, f keepFlags) 
 	}
 	if !f.yes {
 		a.showAsked(diff, req)
+		if err := a.askHazards(ctx, diff, &req); err != nil {
+			return err
+		}
 		if err := a.ask(fmt.Sprintf("`proofbox diff %s` shows it. Apply it to %s?", diff.Run, terminal.Name(diff.Original))); err != nil {
 			return err
 		}
@@ -121,6 +134,14 @@ func (a *app) keepRequest(ctx context.Context, run string, args []string, f keep
 	if req.Paths, err = a.paths(ctx, run, args); err != nil {
 		return req, proofbox.Diff{}, err
 	}
+	if req.Allow, err = a.allowances(ctx, run, f.allow); err != nil {
+		return req, proofbox.Diff{}, err
+	}
+	if f.onlyAllow(args) {
+		for _, yes := range req.Allow {
+			req.Paths = append(req.Paths, yes.Path)
+		}
+	}
 	if req.Hunks, err = a.hunks(ctx, run, f.hunks); err != nil {
 		return req, proofbox.Diff{}, err
 	}
@@ -133,6 +154,72 @@ func (a *app) keepRequest(ctx context.Context, run string, args []string, f keep
 		req.Shown = diff.Shown
 	}
 	return req, diff, err
+}
+
+// allowances reads what --allow was given: PATH@HASH, or a hash alone, which is
+// looked up.
+func (a *app) allowances(ctx context.Context, run string, args []string) ([]proofbox.Allowance, error) {
+	var list []proofbox.Allowance
+	for _, arg := range args {
+		path, hash := "", arg
+		if at := strings.LastIndexByte(arg, '@'); at > 0 {
+			path, hash = arg[:at], arg[at+1:]
+		}
+		if len(hash) < proofbox.MinAllowance {
+			return nil, fmt.Errorf("the yes %q is not PATH@HASH with at least %d digits, as `proofbox diff RUN --stat` shows it", arg, proofbox.MinAllowance)
+		}
+		yes, err := a.allowanceOf(ctx, run, path, hash)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, yes)
+	}
+	return list, nil
+}
+
+func (a *app) allowanceOf(ctx context.Context, run, path, hash string) (proofbox.Allowance, error) {
+	if path != "" {
+		paths, err := a.paths(ctx, run, []string{path})
+		if err != nil {
+			return proofbox.Allowance{}, err
+		}
+		return proofbox.Allowance{Path: paths[0], Hash: hash}, nil
+	}
+	diff, err := a.client.Diff(ctx, run, proofbox.DiffRequest{Stat: true})
+	if err != nil {
+		return proofbox.Allowance{}, err
+	}
+	for _, c := range diff.Changes {
+		if strings.HasPrefix(strings.TrimPrefix(c.Hash, "sha256:"), strings.TrimPrefix(hash, "sha256:")) {
+			return proofbox.Allowance{Path: c.Path, Hash: c.Hash}, nil
+		}
+	}
+	return proofbox.Allowance{}, fmt.Errorf("no change that wants a yes has the hash %q; `proofbox diff RUN --stat` shows them", hash)
+}
+
+// askHazards shows each change that would run here and asks about it alone. A no
+// leaves it out.
+func (a *app) askHazards(ctx context.Context, d proofbox.Diff, req *proofbox.KeepRequest) error {
+	for _, c := range d.Changes {
+		if len(c.Hazards) == 0 || c.Kept || c.Refused != "" || c.Drifted || c.Choice == proofbox.Drop && len(req.Paths) == 0 {
+			continue
+		}
+		if !isTerminal(a.stdin) {
+			return errors.New("nobody is there to ask; say --yes, and --allow for what would run here")
+		}
+		one, err := a.client.Diff(ctx, d.Run, proofbox.DiffRequest{Paths: []proofbox.Raw{c.Path}})
+		if err != nil {
+			return err
+		}
+		a.writePatch(string(one.Text), isTerminal(a.stdout))
+		for _, h := range c.Hazards {
+			a.printf("! %s %s\n", terminal.Name(string(c.Path)), describeHazard(h))
+		}
+		if a.ask("Keep this one?") == nil {
+			req.Allow = append(req.Allow, proofbox.Allowance{Path: c.Path, Hash: c.Hash})
+		}
+	}
+	return nil
 }
 
 // readPatch reads a patch from a file or standard input; no name is no patch.

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"proofbox"
+	"proofbox/internal/daemon"
 )
 
 // write fills a folder.
@@ -170,7 +171,7 @@ func TestKeepAllGivesWhatTheBoxSaw(t *testing.T) {
 			if now := listing(t, ws); now != before {
 				t.Errorf("the original changed during the run:\n%s", cmp.Diff(before, now))
 			}
-			receipt, err := d.Keep(t.Context(), res.ID, proofbox.KeepRequest{All: true})
+			receipt, err := d.Keep(t.Context(), res.ID, proofbox.KeepRequest{All: true, Allow: yesToAll(t, d, res.ID)})
 			if err != nil {
 				t.Fatalf("%v\nfiles %v\nscript\n%s", err, slices.Sorted(maps.Keys(files)), strings.Join(script, "\n"))
 			}
@@ -182,4 +183,20 @@ func TestKeepAllGivesWhatTheBoxSaw(t *testing.T) {
 			}
 		})
 	}
+}
+
+// yesToAll says yes to every change of a run that would run.
+func yesToAll(t *testing.T, d *daemon.Daemon, run string) []proofbox.Allowance {
+	t.Helper()
+	diff, err := d.Diff(t.Context(), run, proofbox.DiffRequest{Stat: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []proofbox.Allowance
+	for _, c := range diff.Changes {
+		if len(c.Hazards) > 0 {
+			list = append(list, proofbox.Allowance{Path: c.Path, Hash: c.Hash})
+		}
+	}
+	return list
 }

@@ -23,8 +23,10 @@ type decisions map[proofbox.Raw]*decision
 type decision struct {
 	Choice proofbox.Choice `json:"choice,omitempty"`
 	// Change is the digest of the change that was decided on.
-	Change string                    `json:"change"`
-	Hunks  map[string]*hunkSelection `json:"hunks,omitempty"` // by the hunk's hash
+	Change string `json:"change"`
+	// Allowed is the hash of a change with hazards that somebody has said yes to.
+	Allowed string                    `json:"allowed,omitempty"`
+	Hunks   map[string]*hunkSelection `json:"hunks,omitempty"` // by the hunk's hash
 }
 
 // hunkSelection is what was decided about one hunk.
@@ -117,7 +119,7 @@ func (c *Changes) Decide(r proofbox.ChoiceRequest) error {
 	if !slices.Contains([]proofbox.Choice{proofbox.Open, proofbox.Take, proofbox.Drop}, r.Choice) {
 		return fmt.Errorf("%q is no choice: it is keep, discard or empty", r.Choice)
 	}
-	if len(r.Paths)+len(r.Hunks) == 0 {
+	if len(r.Paths)+len(r.Hunks)+len(r.Allow) == 0 {
 		return errors.New("name paths or hunks to decide on")
 	}
 	if len(r.Paths) > 0 {
@@ -136,7 +138,28 @@ func (c *Changes) Decide(r proofbox.ChoiceRequest) error {
 			return err
 		}
 	}
+	for _, a := range r.Allow {
+		if err := c.allow(a); err != nil {
+			return err
+		}
+	}
 	return c.saveDecisions()
+}
+
+// allow notes a yes to a change with hazards.
+func (c *Changes) allow(a proofbox.Allowance) error {
+	at, ok := c.find(cleanPath(a.Path))
+	if !ok {
+		return &NoChangeError{Path: string(a.Path)}
+	}
+	if !allows(a, c.list.Changes[at]) {
+		return &ConflictError{Conflicts: []string{fmt.Sprintf("the yes to %q is not one to what the run has made of it", a.Path)}, Verb: "decided"}
+	}
+	d, err := c.about(c.list.Changes[at])
+	if err == nil {
+		d.Allowed = c.list.Changes[at].Hash
+	}
+	return err
 }
 
 func (c *Changes) decideWhole(change proofbox.Change, r proofbox.ChoiceRequest) error {
@@ -152,6 +175,9 @@ func (c *Changes) decideWhole(change proofbox.Change, r proofbox.ChoiceRequest) 
 		return err
 	}
 	d.Choice = r.Choice
+	if r.Choice != proofbox.Take {
+		d.Allowed = "" // taken back with what it went with
+	}
 	for _, h := range d.Hunks {
 		h.Choice, h.Lines = proofbox.Open, nil
 	}

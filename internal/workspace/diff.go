@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"proofbox"
+	"proofbox/internal/hazard"
 )
 
 // contextLines are shown around a difference.
@@ -108,6 +109,7 @@ func (c *Changes) count(change *proofbox.Change) error {
 		}
 	}
 	if change.Large {
+		change.Hazards = hazard.Of(*change, "", "")
 		return nil
 	}
 	before, okBefore, err := c.body(change.Before)
@@ -119,8 +121,10 @@ func (c *Changes) count(change *proofbox.Change) error {
 		return err
 	}
 	if change.Binary = !okBefore || !okAfter; change.Binary {
+		change.Hazards = hazard.Of(*change, "", "")
 		return nil
 	}
+	change.Hazards = hazard.Of(*change, before, after)
 	hunks := hunksBetween(before, after)
 	for i := range hunks {
 		change.Insertions += hunks[i].count("+")
@@ -174,7 +178,7 @@ func patchable(e proofbox.Entry) bool { return e.Kind == proofbox.File || e.Kind
 // links of text, outside a repository's own files, which git refuses.
 func Patched(c proofbox.Change) bool {
 	kinds := patchable(c.Before) || c.Before.Kind == proofbox.Absent
-	return kinds && (patchable(c.After) || c.After.Kind == proofbox.Absent) && !c.Binary && !c.Large && !inGit(string(c.Path))
+	return kinds && (patchable(c.After) || c.After.Kind == proofbox.Absent) && !c.Binary && !c.Large && !hazard.InRepository(string(c.Path))
 }
 
 func (c *Changes) writePatch(w io.Writer, change proofbox.Change) error {

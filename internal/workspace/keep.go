@@ -167,8 +167,9 @@ func (c *Changes) choose(o KeepOptions) (chosen []wish, refused []proofbox.Chang
 	}
 	judged := c.withFolders(selected)
 	for i := range judged {
-		judged[i].Refused = o.refuses(judged[i])
+		judged[i].Refused = c.refuses(o, judged[i])
 	}
+	openFolders(judged)
 	spread(judged)
 	parts := map[proofbox.Raw]selection{}
 	for _, w := range wishes {
@@ -320,36 +321,32 @@ func (c *Changes) withFolders(selected []proofbox.Change) []proofbox.Change {
 
 // named makes an error of refused changes that were asked for by name.
 func (o KeepOptions) named(refused []proofbox.Change) error {
-	var conflicts []string
+	names := slices.Clone(o.Paths)
+	for _, ref := range o.Hunks {
+		names = append(names, ref.Path)
+	}
+	conflict := &ConflictError{}
 	for _, change := range refused {
-		if slices.ContainsFunc(o.Paths, func(p proofbox.Raw) bool { return cleanPath(p) == string(change.Path) }) {
-			conflicts = append(conflicts, fmt.Sprintf("%q: %s", change.Path, change.Refused))
+		if slices.ContainsFunc(names, func(p proofbox.Raw) bool { return cleanPath(p) == string(change.Path) }) {
+			conflict.add(change.Path, change.Refused)
 		}
 	}
-	if len(conflicts) > 0 {
-		return &ConflictError{Conflicts: conflicts}
+	if len(conflict.Conflicts) > 0 {
+		return conflict
 	}
 	return nil
 }
 
 // refuses says why a change is left out.
-func (o KeepOptions) refuses(c proofbox.Change) string {
+func (c *Changes) refuses(o KeepOptions, change proofbox.Change) string {
 	switch {
-	case c.Refused != "":
-		return c.Refused
-	case c.Drifted:
+	case change.Refused != "":
+		return change.Refused
+	case change.Drifted:
 		return driftedWhy
-	case inGit(string(c.Path)) && !o.asksForGit(string(c.Path)):
-		return "a repository's own files can run programs on the next git command; name them to keep them"
 	}
-	return refusal(c)
-}
-
-// asksForGit says whether one of the paths names a repository's own files, and
-// not a folder that they happen to be in.
-func (o KeepOptions) asksForGit(path string) bool {
-	return slices.ContainsFunc(o.Paths, func(p proofbox.Raw) bool {
-		clean := cleanPath(p)
-		return inGit(clean) && within(path, clean)
-	})
+	if why := refusal(change); why != "" {
+		return why
+	}
+	return c.gate(o, change)
 }

@@ -22,7 +22,7 @@ func TestKeepRefusesByName(t *testing.T) {
 	must(t, os.Chmod(s.upper+"/setuid", 0o755|os.ModeSetuid))
 	must(t, os.Chmod(s.upper+"/setgid", 0o755|os.ModeSetgid))
 	c := s.collect(t)
-	receipt, err := s.keep(c)
+	receipt, err := s.keepAllowing(c, false)
 	must(t, err)
 	refused := map[proofbox.Raw]string{}
 	for _, r := range receipt.Refused {
@@ -30,7 +30,7 @@ func TestKeepRefusesByName(t *testing.T) {
 	}
 	for path, why := range map[proofbox.Raw]string{
 		"pipe": "FIFO", "setuid": "somebody else", "setgid": "somebody else", "absolute": "absolute", "escape": "leaves",
-		"sneaky": "could leave", "gitlink": "repository", ".git/hooks/pre-commit": "repository", "sub/.GIT/config": "repository",
+		"sneaky": "could leave", "gitlink": "repository", ".git/hooks/pre-commit": "git commit", "sub/.GIT/config": "git status",
 	} {
 		if !strings.Contains(refused[path], why) {
 			t.Errorf("%q is refused with %q, want %q in it", path, refused[path], why)
@@ -40,13 +40,30 @@ func TestKeepRefusesByName(t *testing.T) {
 
 	// Asked for by name, what is never kept is an error, and nothing is written.
 	for _, path := range []proofbox.Raw{"pipe", "setuid", "absolute", "escape"} {
-		_, err := s.keep(c, path)
+		_, err := s.keepAllowing(c, false, path)
 		if _, ok := errors.AsType[*ConflictError](err); !ok {
 			t.Errorf("keeping %q: %v", path, err)
 		}
 	}
-	_, err = s.keep(c, ".git/hooks/pre-commit")
-	must(t, err)
+	// What would run wants a yes that is bound to its bytes.
+	at, _ := c.find(".git/hooks/pre-commit")
+	hook := c.List()[at]
+	_, err = s.keepAllowing(c, false, hook.Path)
+	if conflict, ok := errors.AsType[*ConflictError](err); !ok || !strings.Contains(conflict.Error(), "--allow "+hook.Hash[len(digestPrefix):][:16]) {
+		t.Errorf("without a yes: %v", err)
+	}
+	allow := func(hash string) error {
+		_, err := c.Keep(t.Context(), KeepOptions{Original: s.original, KeepRequest: proofbox.KeepRequest{
+			Paths: []proofbox.Raw{hook.Path}, Allow: []proofbox.Allowance{{Path: hook.Path, Hash: hash}},
+		}})
+		return err
+	}
+	for _, hash := range []string{"", hook.Hash[:len(digestPrefix)+8], strings.Repeat("0", 64), hook.After.Digest} {
+		if allow(hash) == nil {
+			t.Errorf("the yes %q was taken", hash)
+		}
+	}
+	must(t, allow(hook.Hash))
 	if _, err := os.Lstat(s.original + "/.git/hooks/pre-commit"); err != nil {
 		t.Errorf("asked for by name, it is not there: %v", err)
 	}

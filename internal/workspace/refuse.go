@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"proofbox"
+	"proofbox/internal/hazard"
 )
 
 // refusal says why a change is never kept; empty where it may be.
@@ -46,35 +47,10 @@ func linkRefusal(at, target string) string {
 	if up > strings.Count(at, "/") {
 		return "it is a link that leaves the workspace"
 	}
-	if inGit(target) && !inGit(at) {
+	if hazard.InRepository(target) && !hazard.InRepository(at) {
 		return "it is a link into a repository's own files"
 	}
 	return ""
-}
-
-// inGit says whether a path belongs to a git repository's own files, which run
-// programs on the next git command. The names are compared as other file
-// systems would, where the repository may go next.
-func inGit(p string) bool {
-	for part := range strings.SplitSeq(p, "/") {
-		part = strings.Map(visible, part)
-		part, _, _ = strings.Cut(strings.ToLower(part), ":")
-		part = strings.TrimRight(part, ". ")
-		if part == ".git" || part == "git~1" {
-			return true
-		}
-	}
-	return false
-}
-
-// visible drops the characters that HFS+ leaves out of comparisons; see git's
-// own utf8.c, is_hfs_dotgit.
-func visible(r rune) rune {
-	switch {
-	case r >= 0x200c && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x206a && r <= 0x206f, r == 0xfeff:
-		return -1
-	}
-	return r
 }
 
 // granted is the mode that a path gets: set-user-ID, set-group-ID and sticky

@@ -53,6 +53,9 @@ func Load(dir string) (*Changes, error) {
 	if err := c.list.check(); err != nil {
 		return nil, fmt.Errorf("reading the changes: %w", err)
 	}
+	if err := c.list.mark(); err != nil {
+		return nil, err
+	}
 	return c, c.loadDecisions()
 }
 

@@ -161,9 +161,20 @@ func (s *site) tryCollect() (*Changes, error) {
 	return s.base.Collect(context.Background(), upper, s.store)
 }
 
-// keep keeps paths, or everything where there are none.
+// keep keeps paths, or everything where there are none, and says yes to all that
+// would run.
 func (s *site) keep(c *Changes, paths ...proofbox.Raw) (proofbox.KeepReceipt, error) {
-	return c.Keep(context.Background(), KeepOptions{Original: s.original, KeepRequest: proofbox.KeepRequest{All: len(paths) == 0, Paths: paths}})
+	return s.keepAllowing(c, true, paths...)
+}
+
+func (s *site) keepAllowing(c *Changes, all bool, paths ...proofbox.Raw) (proofbox.KeepReceipt, error) {
+	r := proofbox.KeepRequest{All: len(paths) == 0, Paths: paths}
+	for _, change := range c.List() {
+		if all && len(change.Hazards) > 0 {
+			r.Allow = append(r.Allow, proofbox.Allowance{Path: change.Path, Hash: change.Hash})
+		}
+	}
+	return c.Keep(context.Background(), KeepOptions{Original: s.original, KeepRequest: r})
 }
 
 // wantTree compares a folder with what plant would make.
