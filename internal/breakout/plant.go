@@ -33,6 +33,12 @@ func (s *stage) plantOriginals(workspace string) error {
 			return err
 		}
 	}
+	if err := os.WriteFile(filepath.Join(workspace, "edited"), []byte("old\n"), 0o666); err != nil {
+		return fmt.Errorf("planting a file to edit: %w", err)
+	}
+	if err := os.Symlink(s.words["home-folder"], filepath.Join(workspace, "outside")); err != nil {
+		return fmt.Errorf("planting a link out of the workspace: %w", err)
+	}
 	s.words["original"] = box.Workdir + "/" + originalFile
 	s.words["hidden"] = box.Workdir + "/" + hiddenFolder + "/key"
 	return nil

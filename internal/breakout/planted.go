@@ -2,72 +2,69 @@ package breakout
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"proofbox"
 )
 
 // planted is group Q: what the box plants in the workspace for the host to run
 // later.
 func planted() []Probe {
-	naive := Setting{Naive: true}
-	return []Probe{
-		{ID: "Q1", Title: "plant a git hook", Attack: []string{"plant", ".git/hooks/post-checkout", "{token}"}, Oracle: takenOver(".git/hooks/post-checkout"), Twin: naive, UserOnly: true},
+	var list []Probe
+	for _, p := range []struct{ id, name, title string }{
+		{"Q1", ".git/hooks/post-checkout", "plant a hook of git"},
+		{"Q2", ".git/config", "plant git's configuration, which names programs to run"},
+		{"Q3a", ".git", "plant a file that sends git to another repository"},
+		{"Q3b", "deep/er/.git/config", "plant a repository in a folder"},
+		{"Q3d", ".GIT/config", "plant a repository under a name that some file systems take for .git: capitals"},
+		{"Q3e", "git~1/config", "plant a repository under a name that some file systems take for .git: a short name"},
+		{"Q3f", ".git. /config", "plant a repository under a name that some file systems take for .git: dots and spaces"},
+		{"Q3g", ".g\u200cit/config", "plant a repository under a name that some file systems take for .git: invisible characters"},
+		{"Q3h", ".git::$INDEX_ALLOCATION/config", "plant a repository under a name that some file systems take for .git: a stream"},
+		{"Q4", ".git/commondir", "plant a file that has git take another folder's hooks"},
+	} {
+		list = append(list, Probe{
+			ID: p.id, Title: p.title, Attack: []string{"plant", "q/" + p.id + "/" + p.name, "{token}"},
+			Oracle: takenOver("q/" + p.id + "/" + p.name), Twin: Setting{Naive: true}, UserOnly: true, Not: whileRunning(),
+		})
+	}
+	return list
+}
+
+// kept is an oracle that lets the box's changes be kept in bulk, as a person
+// would who does not look closely, and looks at the workspace then. On the twin a
+// naive tool takes them over while the box runs.
+func kept(says string, look func(a *attempt) (evidence string, err error)) Oracle {
+	return Oracle{
+		Says: says,
+		look: func(a *attempt) (string, error) {
+			if !a.session.sitting.setting.Naive {
+				return "", nil
+			}
+			if err := a.takeNaively(); err != nil {
+				return "", err
+			}
+			return look(a)
+		},
+		after: func(a *attempt, r Remains) (string, error) {
+			if a.session.sitting.setting.Naive {
+				return "", nil // it was looked at
+			}
+			if err := a.session.keep(a.context, r); err != nil {
+				return "", err
+			}
+			return look(a)
+		},
 	}
 }
 
-// takenOver lets the box's changes be kept in bulk, as a person would who does
-// not look closely, and looks whether a planted file is among them. On the twin
-// a naive tool takes them over.
+// takenOver looks whether a planted file has got into the workspace on the host.
 func takenOver(name string) Oracle {
-	o := afterwards("whether a bulk keep puts "+name+" into the workspace on the host", func(a *attempt, r Remains) (string, error) {
-		if !a.session.sitting.setting.Naive {
-			if _, err := r.Keep(a.context, proofbox.KeepRequest{All: true}); err != nil {
-				return "", fmt.Errorf("keeping: %w", err)
-			}
-		}
+	return kept("whether a bulk keep puts "+name+" into the workspace on the host", func(a *attempt) (string, error) {
 		text, err := os.ReadFile(filepath.Join(a.workspace, name))
 		if err == nil && strings.Contains(string(text), a.token) {
-			return name + " is in the workspace on the host", nil
+			return fmt.Sprintf("%q is in the workspace on the host", name), nil
 		}
 		return "", nil
-	})
-	o.look = func(a *attempt) (string, error) {
-		if !a.session.sitting.setting.Naive {
-			return "", nil
-		}
-		upper, err := a.box.Upper()
-		if err != nil {
-			return "", err
-		}
-		defer upper.Close()
-		return "", copyNaively(fmt.Sprintf("/proc/self/fd/%d/.", upper.Fd()), a.workspace)
-	}
-	return o
-}
-
-// copyNaively is the tool that trusts a box: it copies by name, through every
-// link.
-func copyNaively(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rel)
-		if d.IsDir() {
-			return os.MkdirAll(target, 0o755)
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(target, text, 0o644)
 	})
 }

@@ -28,7 +28,7 @@ type Probe struct {
 	// must succeed.
 	Twin Setting
 	// Alone gives each attempt a box of its own, for attacks that would disturb
-	// others or that are judged when the box is down.
+	// others.
 	Alone bool
 	// MayEnd says that the wall may stop the attempt by ending the box, as a
 	// limit does; such a probe is alone.
@@ -118,7 +118,7 @@ func onlyKernel() map[proofbox.Wall]string {
 func Table() []Probe {
 	return slices.Concat(
 		files(), procs(), devices(), mounts(), namespaces(), processes(), kernel(), groups(), sockets(),
-		egress(), exhaustion(), planted(),
+		egress(), exhaustion(), copyout(), planted(),
 	)
 }
 

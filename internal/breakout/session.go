@@ -22,6 +22,8 @@ type session struct {
 	workspace string // on the host; every box of the session gets a copy
 	box       Box    // nil before the first attempt and after a broken one
 	neighbour Box    // nil until an attempt needs one
+	waiting   []*entry
+	kept      *error // of the one bulk keep of the box's changes; nil before it
 }
 
 // sit starts a box, makes its attempts and ends it. A box that an attempt has
@@ -38,27 +40,32 @@ func (t *Trial) sit(ctx context.Context, sitting *sitting) error {
 		if ctx.Err() != nil {
 			break
 		}
-		began := time.Now()
-		a := s.attempt(ctx, t.Probes[i])
-		a.Took = proofbox.Duration(time.Since(began).Round(time.Millisecond))
-		t.record(i, a)
+		s.attempt(ctx, i)
 	}
-	return errors.Join(context.Cause(ctx), s.part())
+	return errors.Join(context.Cause(ctx), s.part(ctx))
 }
 
-// part ends the boxes that are left and forgets them.
-func (s *session) part() error {
+// part ends the boxes that are left, judges what waits for that, and forgets them.
+func (s *session) part(ctx context.Context) error {
 	var err error
-	for _, b := range []Box{s.box, s.neighbour} {
-		if b == nil {
-			continue
-		}
-		remains, endErr := down(b)
-		if err = errors.Join(err, endErr); endErr == nil {
-			err = errors.Join(err, remains.Forget())
-		}
+	if s.box != nil {
+		remains, endErr := down(s.box)
+		s.settle(ctx, remains, endErr)
+		err = forget(remains, endErr)
+	}
+	if s.neighbour != nil {
+		remains, endErr := down(s.neighbour)
+		err = errors.Join(err, forget(remains, endErr))
 	}
 	return err
+}
+
+// forget removes the record of a box that has ended well.
+func forget(remains Remains, endErr error) error {
+	if endErr != nil {
+		return endErr
+	}
+	return remains.Forget()
 }
 
 // open sets the stage of a sitting and fills its workspace.
@@ -139,64 +146,121 @@ func (s *session) started(ctx context.Context) (Box, error) {
 	return b, nil
 }
 
-// attempt makes one attempt and has the oracle judge it.
-func (s *session) attempt(ctx context.Context, p Probe) proofbox.Attempt {
-	a := proofbox.Attempt{As: s.sitting.as, Without: s.sitting.setting.words()}
-	b, err := s.started(ctx)
-	switch {
-	case errors.Is(err, box.ErrNotWeaker), errors.Is(err, errOnlyRoot):
-		a.Absent = err.Error()
-		return a
-	case err != nil:
-		a.Fault = err.Error()
-		return a
+// attempt makes one attempt and has the oracle judge it, or leaves that to the
+// end of the box.
+func (s *session) attempt(ctx context.Context, i int) {
+	began, p := time.Now(), s.trial.Probes[i]
+	e := &entry{probe: i, record: proofbox.Attempt{As: s.sitting.as, Without: s.sitting.setting.words()}}
+	s.try(ctx, p, e)
+	e.record.Took = proofbox.Duration(time.Since(began).Round(time.Millisecond))
+	if !e.waits {
+		s.trial.record(i, e.record)
 	}
-	if p.Neighbour {
-		if _, err := s.beside(ctx); err != nil {
-			a.Fault = err.Error()
-			return a
-		}
-	}
-	made := &attempt{session: s, stage: s.stage, box: b, token: newNonce(), workspace: s.workspace}
-	a.Evidence, err = made.make(ctx, p)
-	if errors.Is(err, errLacking) {
-		a.Absent = err.Error()
-		return a
-	}
-	if errors.Is(err, errBroken) || p.alone() {
-		err = s.conclude(ctx, p, made, &a, err)
-	}
-	a.Reached, a.Said = a.Evidence != "", made.report.Said
-	if a.As == asTwin {
-		a.Absent = made.report.Absent
-		if !a.Reached && err == nil && s.refusedAnyway(ctx, made, p) {
-			a.Absent = "this host refuses it outside of any box as well: " + made.report.Said
-		}
-	}
-	if err = errors.Join(err, s.stage.restore()); err != nil {
-		a.Fault = strings.ReplaceAll(err.Error(), "\n", "; ")
-	}
-	return a
 }
 
-// conclude ends the box of an attempt and has the oracle look at what is left.
-func (s *session) conclude(ctx context.Context, p Probe, made *attempt, a *proofbox.Attempt, err error) error {
-	if p.MayEnd && errors.Is(err, errBroken) {
-		err = nil // it is how the wall stops it
+// entry is an attempt on its way into the results.
+type entry struct {
+	probe  int // of Trial.Probes
+	record proofbox.Attempt
+	made   *attempt
+	err    error // of the attempt and of looking at it
+	waits  bool  // for the end of the box
+}
+
+func (s *session) try(ctx context.Context, p Probe, e *entry) {
+	b, err := s.started(ctx)
+	if err == nil && p.Neighbour {
+		_, err = s.beside(ctx)
 	}
-	s.box = nil
-	remains, endErr := down(made.box)
-	if endErr != nil {
-		return errors.Join(err, endErr)
+	switch {
+	case errors.Is(err, box.ErrNotWeaker), errors.Is(err, errOnlyRoot):
+		e.record.Absent = err.Error()
+		return
+	case err != nil:
+		e.record.Fault = err.Error()
+		return
 	}
-	if p.Oracle.after != nil && a.Evidence == "" {
-		var afterErr error
-		made.context = ctx
-		if a.Evidence, afterErr = p.Oracle.after(made, remains); afterErr != nil {
-			err = errors.Join(err, fmt.Errorf("looking at what is left: %w", afterErr))
+	e.made = &attempt{session: s, stage: s.stage, box: b, token: newNonce(), workspace: s.workspace}
+	e.record.Evidence, e.err = e.made.make(ctx, p)
+	switch {
+	case errors.Is(e.err, errLacking):
+		e.record.Absent = e.err.Error()
+	case errors.Is(e.err, errBroken), p.alone():
+		s.conclude(ctx, p, e)
+	case p.Oracle.after != nil:
+		e.waits = true
+		s.waiting = append(s.waiting, e)
+	default:
+		s.write(ctx, e)
+	}
+}
+
+// write completes the record of an attempt that everything was seen of.
+func (s *session) write(ctx context.Context, e *entry) {
+	a, p := &e.record, s.trial.Probes[e.probe]
+	a.Reached, a.Said = a.Evidence != "", e.made.report.Said
+	if a.As == asTwin {
+		a.Absent = e.made.report.Absent
+		if !a.Reached && e.err == nil && s.refusedAnyway(ctx, e.made, p) {
+			a.Absent = "this host refuses it outside of any box as well: " + e.made.report.Said
 		}
 	}
-	return errors.Join(err, remains.Forget())
+	if err := errors.Join(e.err, s.stage.restore()); err != nil {
+		a.Fault = strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+}
+
+// conclude ends the box of an attempt and has the oracle look at what is left,
+// and those of earlier attempts that wait for it.
+func (s *session) conclude(ctx context.Context, p Probe, e *entry) {
+	if p.MayEnd && errors.Is(e.err, errBroken) {
+		e.err = nil // it is how the wall stops it
+	}
+	s.box = nil
+	remains, endErr := down(e.made.box)
+	s.lookBack(ctx, e, remains, endErr)
+	s.settle(ctx, remains, endErr)
+	e.err = errors.Join(e.err, forget(remains, endErr))
+	s.write(ctx, e)
+}
+
+// settle judges the attempts that wait for the end of their box.
+func (s *session) settle(ctx context.Context, remains Remains, endErr error) {
+	for _, e := range s.waiting {
+		s.lookBack(ctx, e, remains, endErr)
+		s.write(ctx, e)
+		s.trial.record(e.probe, e.record)
+	}
+	s.waiting, s.kept = nil, nil
+}
+
+// lookBack has the oracle of an attempt look at what is left of its box.
+func (s *session) lookBack(ctx context.Context, e *entry, remains Remains, endErr error) {
+	after := s.trial.Probes[e.probe].Oracle.after
+	switch {
+	case endErr != nil:
+		e.err = errors.Join(e.err, endErr)
+	case after != nil && e.record.Evidence == "":
+		e.made.context = ctx
+		evidence, err := after(e.made, remains)
+		if err != nil {
+			e.err = errors.Join(e.err, fmt.Errorf("looking at what is left: %w", err))
+		}
+		e.record.Evidence = evidence
+	}
+}
+
+// keep keeps all that a bulk keep covers of what a box has changed, once for all
+// attempts that were made in it, as a person would who does not look closely.
+func (s *session) keep(ctx context.Context, r Remains) error {
+	if s.kept == nil {
+		_, err := r.Keep(ctx, proofbox.KeepRequest{All: true})
+		s.kept = &err
+	}
+	if *s.kept != nil {
+		return fmt.Errorf("keeping: %w", *s.kept)
+	}
+	return nil
 }
 
 // down ends a box and checks that nothing of it is left on the host.

@@ -21,6 +21,7 @@ type sitting struct {
 	as      string
 	setting Setting
 	alone   bool
+	later   bool  // its attempts are judged when the box is down
 	probes  []int // of Trial.Probes
 }
 
@@ -42,7 +43,7 @@ func (t *Trial) plan() []*sitting {
 			}
 			setting := p.settingFor(as)
 			setting.Weakness = together(setting.Weakness, t.Base)
-			plan = seat(plan, &sitting{as, setting, p.alone(), []int{i}})
+			plan = seat(plan, &sitting{as, setting, p.alone(), p.Oracle.after != nil, []int{i}})
 		}
 	}
 	return plan
@@ -51,7 +52,7 @@ func (t *Trial) plan() []*sitting {
 // seat adds a sitting to a plan, or its attempt to one that is there.
 func seat(plan []*sitting, s *sitting) []*sitting {
 	for _, other := range plan {
-		if !s.alone && !other.alone && other.as == s.as && slices.Equal(other.setting.words(), s.setting.words()) {
+		if !s.alone && !other.alone && other.as == s.as && other.later == s.later && slices.Equal(other.setting.words(), s.setting.words()) {
 			other.probes = append(other.probes, s.probes...)
 			return plan
 		}
@@ -60,7 +61,7 @@ func seat(plan []*sitting, s *sitting) []*sitting {
 }
 
 // alone says that an attempt needs a box of its own.
-func (p Probe) alone() bool { return p.Alone || p.MayEnd || p.Oracle.after != nil }
+func (p Probe) alone() bool { return p.Alone || p.MayEnd }
 
 // settingFor says how the box for an attempt is started.
 func (p Probe) settingFor(as string) Setting {
