@@ -49,6 +49,7 @@ type attempt struct {
 	report  order.Report
 	// workspace is the folder on the host whose copy the box has.
 	workspace string
+	noted     string // by an oracle, for when the box is gone
 }
 
 // either is reached where one of some oracles is.
