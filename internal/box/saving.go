@@ -1,6 +1,7 @@
 package box
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +15,9 @@ import (
 	"proofbox"
 )
 
-// bootLimit bounds the time from the start of a guest's machine until it waits
-// to be woken, on an emulated processor of a busy host.
-var bootLimit = 2 * time.Minute
+// bootLimit is the [Host.BootLimit] where none is set: for an emulated processor
+// of a busy host.
+const bootLimit = 2 * time.Minute
 
 // newSuffix ends the name of a template that is being made.
 const newSuffix = ".new"
@@ -76,7 +77,8 @@ func (b *Box) saveGuest(ctx context.Context, h *Host, dir string) error {
 	if err := os.Mkdir(run, 0o700); err != nil {
 		return fmt.Errorf("making a folder for a guest to be saved: %w", err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("the guest did not boot within %v", bootLimit))
+	limit := cmp.Or(h.BootLimit, bootLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %v", limit))
 	defer cancel()
 	config := b.config
 	config.ID, config.Dir, config.Workspace = config.ID+"-template", run, nil

@@ -28,6 +28,9 @@ func (b *Box) wake(ctx context.Context, conn net.Conn) error {
 		Pids: b.config.Limits.Pids, Memory: int64(b.config.Limits.Memory),
 		Workspace: b.config.Workspace != nil, Filter: filter,
 	})
+	if err == nil && b.guest.woken.Memory > int64(b.config.Limits.Memory) {
+		err = fmt.Errorf("waking the guest: it says that its box may have %d bytes of memory, and was told %d", b.guest.woken.Memory, b.config.Limits.Memory)
+	}
 	return err
 }
 

@@ -33,13 +33,16 @@ type Suite struct {
 	Root []jail.Step
 	// RootKey is what [box.Config] says of it.
 	RootKey string
-
-	state string // where boxes keep what they share
+	// State is where boxes keep what they share; a folder of the test's own
+	// where it is empty.
+	State string
 }
 
 // Run runs every test.
 func (s Suite) Run(t *testing.T) {
-	s.state = t.TempDir()
+	if s.State == "" {
+		s.State = t.TempDir()
+	}
 	for name, test := range map[string]func(*testing.T){
 		"streams":      s.streams,
 		"exit":         s.exit,
@@ -73,20 +76,21 @@ type trial struct {
 	original string
 }
 
-func (s Suite) host(t *testing.T, dir string) *box.Host {
+// Host is what boxes are started with.
+func (s Suite) Host(t *testing.T) *box.Host {
 	t.Helper()
-	key, err := audit.OpenKey(filepath.Join(dir, "keys"))
+	key, err := audit.OpenKey(filepath.Join(s.State, "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &box.Host{
-		State: dir, Key: key, Jail: filepath.Join(s.Bin, "proofbox-jail"), Init: filepath.Join(s.Bin, "proofbox-init"),
+		State: s.State, Key: key, Jail: filepath.Join(s.Bin, "proofbox-jail"), Init: filepath.Join(s.Bin, "proofbox-init"),
 		Cgroups: cgroup.Detect(),
 	}
 }
 
-// config declares a box on the host's system folders.
-func (s Suite) config(t *testing.T, h *box.Host, limits proofbox.Limits) box.Config {
+// Config declares a box.
+func (s Suite) Config(t *testing.T, h *box.Host, limits proofbox.Limits) box.Config {
 	t.Helper()
 	dir, original := t.TempDir(), t.TempDir()
 	journal, err := box.NewJournal(dir)
@@ -135,8 +139,8 @@ func (s Suite) start(t *testing.T, limits proofbox.Limits) *trial {
 	if err := s.Runtime.Check(t.Context()); err != nil {
 		Missing(t, string(s.Runtime.Wall()), err.Error())
 	}
-	h := s.host(t, s.state)
-	c := s.config(t, h, limits)
+	h := s.Host(t)
+	c := s.Config(t, h, limits)
 	b, err := h.Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -331,8 +335,8 @@ func (s Suite) failedStart(t *testing.T) {
 	if err := s.Runtime.Check(t.Context()); err != nil {
 		Missing(t, string(s.Runtime.Wall()), err.Error())
 	}
-	h := s.host(t, s.state)
-	c := s.config(t, h, proofbox.Limits{})
+	h := s.Host(t)
+	c := s.Config(t, h, proofbox.Limits{})
 	h.Init = "/bin/false"
 	_, err := h.Start(t.Context(), c)
 	failed, ok := errors.AsType[*box.StartError](err)

@@ -80,6 +80,9 @@ const (
 
 // Steps implements [box.Runtime].
 func (r *Runtime) Steps(l box.Layout) ([]jail.Step, jail.Program, error) {
+	if !l.Weak.None() {
+		return nil, jail.Program{}, box.ErrNotWeaker
+	}
 	kernel, err := r.Kernel()
 	if err != nil {
 		return nil, jail.Program{}, err

@@ -11,6 +11,22 @@ import (
 	"proofbox/internal/debian"
 )
 
+// shared is where the tests of this package keep what boxes share: a guest that
+// is saved once serves most of them.
+var shared string
+
+func TestMain(m *testing.M) {
+	var err error
+	if shared, err = os.MkdirTemp("", "microvm-test-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(shared); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
 // bin is the folder of the programs that `make build` makes.
 func bin(t *testing.T) string {
 	t.Helper()
@@ -53,12 +69,12 @@ func suite(t *testing.T) boxtest.Suite {
 	}
 	return boxtest.Suite{
 		Runtime: &microvm.Runtime{
-			QEMU: "/usr/bin/qemu-system-x86_64", Cache: t.TempDir(),
+			QEMU: "/usr/bin/qemu-system-x86_64", Cache: filepath.Join(shared, "microvm"),
 			Kernel: func() (microvm.Kernel, error) {
 				return microvm.Kernel{Image: b.Kernel, Modules: b.Modules, Version: b.Manifest.Version, Digest: b.Manifest.Kernel}, nil
 			},
 		},
-		Bin: dir, Root: root, RootKey: "conformance",
+		Bin: dir, Root: root, RootKey: "conformance", State: shared,
 	}
 }
 
