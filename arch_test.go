@@ -74,7 +74,7 @@ var layers = map[string]layer{
 	"internal/box/microvm": {ours: []string{".", "internal/box", "internal/box/initramfs", "internal/box/jail", "internal/box/posture", "internal/box/seccomp"}, theirs: []string{sys}, tests: []string{"internal/box/boxtest", "internal/debian", "internal/door"}, why: "as internal/box/oci"},
 
 	// the trial of walls
-	"internal/breakout":       {ours: []string{".", "internal/audit", "internal/box", "internal/breakout/order"}, theirs: []string{sys, sync}, why: "attacks and oracles know boxes by an interface that the daemon fills"},
+	"internal/breakout":       {ours: []string{".", "internal/audit", "internal/box", "internal/breakout/order", "internal/terminal"}, theirs: []string{sys, sync}, why: "attacks and oracles know boxes by an interface that the daemon fills"},
 	"internal/breakout/order": {why: "what a trial and its attack program say to each other; the program links nothing else"},
 
 	// a guest with a kernel of its own

@@ -1,7 +1,13 @@
 package breakout
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"proofbox"
 )
@@ -11,7 +17,45 @@ import (
 func exhaustion() []Probe {
 	return []Probe{
 		{ID: "K1a", Title: "start processes without end", Attack: []string{"fork-bomb", "400"}, Oracle: either(tasks(340), harmsNeighbour()), Box: pids(100), Twin: pids(1000), UserOnly: true, Alone: true},
+		{ID: "K1b", Title: "start threads without end", Attack: []string{"thread-bomb", "400"}, Oracle: tasks(340), Box: pids(100), Twin: pids(1000), UserOnly: true, Alone: true},
+		{ID: "K3a", Title: "write more than the disk limit", Attack: []string{"fill", "{token}", "100663296"}, Oracle: holdsBytes(80 << 20), Box: disk(64), Twin: disk(512), UserOnly: true, Alone: true, Not: whileRunning()},
+		{ID: "K3b", Title: "make more files than the disk limit is for", Attack: []string{"crumble", "{token}", "12000"}, Oracle: holdsFiles(10000), Box: disk(64), Twin: disk(512), UserOnly: true, Alone: true, Not: whileRunning()},
 	}
+}
+
+func disk(mebibytes int) Setting {
+	return Setting{Limits: proofbox.Limits{Disk: proofbox.Size(mebibytes << 20)}}
+}
+
+// holdsBytes looks how much of the host's disk a file of the attack takes.
+func holdsBytes(most int64) Oracle {
+	return during(fmt.Sprintf("whether a file of the box takes more than %d bytes of the host's disk", most), func(a *attempt) (evidence string, err error) {
+		err = a.inUpper(func(upper string) error {
+			var st unix.Stat_t
+			if unix.Lstat(filepath.Join(upper, a.token), &st) == nil && st.Blocks*512 > most {
+				evidence = fmt.Sprintf("it takes %d bytes", st.Blocks*512)
+			}
+			return nil
+		})
+		return evidence, err
+	})
+}
+
+// holdsFiles counts the files in a folder of the attack.
+func holdsFiles(most int) Oracle {
+	return during(fmt.Sprintf("whether the box has made more than %d files on the host's disk", most), func(a *attempt) (evidence string, err error) {
+		err = a.inUpper(func(upper string) error {
+			entries, err := os.ReadDir(filepath.Join(upper, a.token))
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if len(entries) > most {
+				evidence = fmt.Sprintf("it has made %d files", len(entries))
+			}
+			return err
+		})
+		return evidence, err
+	})
 }
 
 func pids(n int) Setting { return Setting{Limits: proofbox.Limits{Pids: n}} }

@@ -103,12 +103,18 @@ func mountOfDisk(a *attempt, _ string) (string, error) {
 	})
 }
 
-// networkOf finds a process that is in the box's network namespace.
+// networkOf finds a process that is in the box's network namespace. It keeps the
+// namespace, without a process, until the stage is closed: else another box could
+// get its number meanwhile.
 func networkOf(a *attempt, noted string) (string, error) {
 	if noted == "" {
 		return a.eachProcess(func(pid int) (string, error) {
-			own, err := namespacesOf(pid, "net")
-			return strings.Join(own[:min(len(own), 1)], ""), err
+			space, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+			if err != nil {
+				return "", nil // it has ended, or is not this user's
+			}
+			a.stage.undo = append(a.stage.undo, func() { space.Close() })
+			return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", space.Fd()))
 		})
 	}
 	found, err := eachOnHost(func(dir string) string {
