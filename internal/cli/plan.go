@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -85,20 +86,54 @@ func (a *app) showPlan(p proofbox.Plan) {
 // showMounts lists what the box sees, all that is there for the same reason
 // together.
 func (a *app) showMounts(mounts []proofbox.Mount) {
-	var why string
-	var paths []string
-	for _, m := range mounts {
-		if m.Why != why && len(paths) > 0 {
-			a.printf("%s", wrap(why, paths))
-			paths = nil
+	for len(mounts) > 0 {
+		why := mounts[0].Why
+		n := slices.IndexFunc(mounts, func(m proofbox.Mount) bool { return m.Why != why })
+		if n < 0 {
+			n = len(mounts)
 		}
-		path := quoteAll([]string{m.Target})[0]
-		if m.Source != m.Target {
-			path = quoteAll([]string{m.Source})[0] + " → " + path
-		}
-		why, paths = m.Why, append(paths, path)
+		a.printf("%s", wrap(why, mountWords(mounts[:n])))
+		mounts = mounts[n:]
 	}
-	a.printf("%s", wrap(why, paths))
+}
+
+// manySiblings is from how many on mounts that lie side by side, on the host as
+// in the box, are counted and not named.
+const manySiblings = 8
+
+// mountWords names mounts.
+func mountWords(mounts []proofbox.Mount) []string {
+	var words []string
+	for len(mounts) > 0 {
+		first, n := mounts[0], siblings(mounts)
+		if n >= manySiblings {
+			first.Source, first.Target = path.Dir(first.Source)+"/*", path.Dir(first.Target)+"/*"
+		} else {
+			n = 1
+		}
+		word := quoteAll([]string{first.Target})[0]
+		if first.Source != first.Target {
+			word = quoteAll([]string{first.Source})[0] + " → " + word
+		}
+		if n > 1 {
+			word += fmt.Sprintf(" (%d entries)", n)
+		}
+		words, mounts = append(words, word), mounts[n:]
+	}
+	return words
+}
+
+// siblings counts the mounts at the beginning that lie in one folder and appear,
+// by their own names, in another.
+func siblings(mounts []proofbox.Mount) int {
+	from, to := path.Dir(mounts[0].Source), path.Dir(mounts[0].Target)
+	n := slices.IndexFunc(mounts, func(m proofbox.Mount) bool {
+		return path.Dir(m.Source) != from || path.Dir(m.Target) != to || path.Base(m.Source) != path.Base(m.Target) || m.Source == m.Target
+	})
+	if n < 0 {
+		return len(mounts)
+	}
+	return n
 }
 
 // pageWidth is where lists are wrapped.
