@@ -105,18 +105,18 @@ const manySiblings = 8
 func mountWords(mounts []proofbox.Mount) []string {
 	var words []string
 	for len(mounts) > 0 {
-		first, n := mounts[0], siblings(mounts)
+		first := mounts[0]
+		source, target, note := first.Source, first.Target, ""
+		n := siblings(mounts)
 		if n >= manySiblings {
-			first.Source, first.Target = path.Dir(first.Source)+"/*", path.Dir(first.Target)+"/*"
+			source, target, note = path.Dir(source), path.Dir(target), fmt.Sprintf(" (%d entries of it)", n)
 		} else {
 			n = 1
 		}
-		word := quoteAll([]string{first.Target})[0]
-		if first.Source != first.Target {
-			word = quoteAll([]string{first.Source})[0] + " → " + word
-		}
-		if n > 1 {
-			word += fmt.Sprintf(" (%d entries)", n)
+		quoted := quoteAll([]string{source, target})
+		word := quoted[1] + note
+		if source != target {
+			word = quoted[0] + " → " + word
 		}
 		words, mounts = append(words, word), mounts[n:]
 	}
