@@ -38,6 +38,8 @@ const (
 	pflag   = "github.com/spf13/pflag"
 	unicode = "golang.org/x/text"
 	zstd    = "github.com/klauspost/compress"
+	phones  = "github.com/nyaruka/phonenumbers"
+	leaks   = "github.com/zricethezav/gitleaks/v8"
 )
 
 // testTools are the modules that any test may use.
@@ -64,6 +66,7 @@ var layers = map[string]layer{
 	"internal/gateway":     {ours: []string{".", "internal/policy"}, why: "what leaves a box is decided by name, whoever carries it here"},
 	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
 	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/hazard", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
+	"internal/contents":    {ours: []string{".", "internal/audit", "internal/contents/scan", "internal/contents/tree"}, theirs: []string{mod}, why: "what data is, is shown without knowing who will see it"},
 	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/harvest", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
 	"internal/box/cgroup":  {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
 	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},
@@ -77,6 +80,10 @@ var layers = map[string]layer{
 	"internal/breakout":       {ours: []string{".", "internal/audit", "internal/box", "internal/breakout/order", "internal/terminal"}, theirs: []string{sys, sync}, why: "attacks and oracles know boxes by an interface that the daemon fills"},
 	"internal/breakout/order": {why: "what a trial and its attack program say to each other; the program links nothing else"},
 
+	// what is in data
+	"internal/contents/scan": {ours: []string{".", "internal/contents/tree"}, theirs: []string{leaks, phones, unicode}, why: "what looks for identifiers shares nothing with what makes them"},
+	"internal/contents/tree": {theirs: []string{sys}, why: "a data set's files are read one way"},
+
 	// a guest with a kernel of its own
 	"internal/box/harvest":   {ours: []string{"internal/door"}, theirs: []string{sys}, tests: []string{"internal/door/guest"}, why: "what a guest sends is taken in without knowing the guest"},
 	"internal/box/initramfs": {ours: []string{"internal/door/guest"}, theirs: []string{sys}, why: "what a guest starts with is files and their names"},
@@ -85,7 +92,7 @@ var layers = map[string]layer{
 
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
-	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/policy", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
+	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/contents/scan", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/policy", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/terminal"}, theirs: []string{cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/oci"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
@@ -179,7 +186,7 @@ func among(path string, modules []string) bool {
 func TestLayersHold(t *testing.T) {
 	t.Parallel()
 	ground := []string{"internal/policy", "internal/audit", "internal/boxfile", "internal/terminal", "internal/hazard", "internal/debian", "internal/attach"}
-	nouns := []string{"internal/box", "internal/door", "internal/gateway", "internal/image", "internal/workspace"}
+	nouns := []string{"internal/box", "internal/contents", "internal/door", "internal/gateway", "internal/image", "internal/workspace"}
 	adapters := []string{"internal/box/oci", "internal/box/microvm"}
 	importers := func(target string) (names []string) {
 		for name, l := range layers {

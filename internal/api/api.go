@@ -82,6 +82,14 @@ type Walls interface {
 	Probes(ctx context.Context) ([]proofbox.ProbeInfo, error)
 }
 
+// Contents says what data sets are.
+type Contents interface {
+	// Scan looks for identifiers and secrets in the data set at a path.
+	Scan(ctx context.Context, path string) (proofbox.Scan, error)
+	Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error)
+	Verify(ctx context.Context, path string) (proofbox.Verified, error)
+}
+
 // Service is all of it.
 type Service interface {
 	Boxes
@@ -92,6 +100,7 @@ type Service interface {
 	Ledger
 	Host
 	Walls
+	Contents
 }
 
 // Session is the caller's end of a command. Its functions are never nil.
@@ -139,6 +148,9 @@ func Handler(s Service) http.Handler {
 		"POST /v1/setup":              h.setup,
 		"POST /v1/breakout":           h.breakout,
 		"GET /v1/breakout/probes":     h.probes,
+		"POST /v1/contents/scan":      h.scan,
+		"POST /v1/contents/seal":      h.seal,
+		"POST /v1/contents/verify":    h.verify,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := handle(w, r); err != nil {

@@ -49,26 +49,33 @@ func (k *Key) SignReceipt(ctx context.Context, run, predicateType string, predic
 		return nil, fmt.Errorf("encoding a receipt: %w", err)
 	}
 	sum := sha256.Sum256(body)
+	subject := Subject{Name: "run/" + run, Digest: map[string]string{"sha256": hex.EncodeToString(sum[:])}}
+	return k.SignStatement(ctx, subject, predicateType, json.RawMessage(body))
+}
+
+// SignStatement says something about a subject, and signs it as a DSSE envelope.
+func (k *Key) SignStatement(ctx context.Context, subject Subject, predicateType string, predicate any) ([]byte, error) {
+	body, err := json.Marshal(predicate)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a statement: %w", err)
+	}
 	payload, err := json.Marshal(Statement{
-		Type:          statementType,
-		Subject:       []Subject{{Name: "run/" + run, Digest: map[string]string{"sha256": hex.EncodeToString(sum[:])}}},
-		PredicateType: predicateType,
-		Predicate:     body,
+		Type: statementType, Subject: []Subject{subject}, PredicateType: predicateType, Predicate: body,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("encoding a receipt: %w", err)
+		return nil, fmt.Errorf("encoding a statement: %w", err)
 	}
 	signer, err := dsse.NewEnvelopeSigner(envelopeKey{k})
 	if err != nil {
-		return nil, fmt.Errorf("signing a receipt: %w", err)
+		return nil, fmt.Errorf("signing a statement: %w", err)
 	}
 	envelope, err := signer.SignPayload(ctx, payloadType, payload)
 	if err != nil {
-		return nil, fmt.Errorf("signing a receipt: %w", err)
+		return nil, fmt.Errorf("signing a statement: %w", err)
 	}
 	data, err := json.MarshalIndent(envelope, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("encoding a receipt: %w", err)
+		return nil, fmt.Errorf("encoding a statement: %w", err)
 	}
 	return append(data, '\n'), nil
 }

@@ -149,7 +149,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.planCommand(), a.runsCommand(), a.showCommand(), a.logsCommand(), a.execCommand(),
 		a.stopCommand(), a.diffCommand(), a.keepCommand(), a.discardCommand(), a.undoCommand(), a.logCommand(),
-		a.doctorCommand(), a.setupCommand(), a.breakoutCommand(), a.versionCommand(), a.superviseCommand(),
+		a.doctorCommand(), a.setupCommand(), a.breakoutCommand(), a.contentsCommand(), a.versionCommand(), a.superviseCommand(),
 	)
 	return root
 }

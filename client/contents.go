@@ -1,0 +1,25 @@
+package client
+
+import (
+	"context"
+	"net/http"
+
+	"proofbox"
+	"proofbox/internal/api"
+)
+
+// ScanContents looks for identifiers and secrets in a file or folder of the host,
+// named by its absolute path.
+func (c *Client) ScanContents(ctx context.Context, path string) (proofbox.Scan, error) {
+	return ask[proofbox.Scan](ctx, c, request{method: http.MethodPost, path: "/v1/contents/scan", body: api.PathRequest{Path: path}})
+}
+
+// SealContents scans a data set and, if it is what the class claims, seals it.
+func (c *Client) SealContents(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error) {
+	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/seal", body: r})
+}
+
+// VerifyContents holds a data set against its seal.
+func (c *Client) VerifyContents(ctx context.Context, path string) (proofbox.Verified, error) {
+	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/verify", body: api.PathRequest{Path: path}})
+}

@@ -1,0 +1,125 @@
+package proofbox
+
+import "time"
+
+// Scan is what was found in a data set: what looks like an identifier of a
+// person or like a secret.
+type Scan struct {
+	Path    string `json:"path"`
+	Files   int64  `json:"files"`
+	Bytes   int64  `json:"bytes"`   // as they are stored
+	Records int64  `json:"records"` // lines of text, rows, elements, values
+	Values  int64  `json:"values"`  // fields of all records
+	// Rules is the SHA-256 of everything that decides what is found.
+	Rules string `json:"rules"`
+	// Kinds counts the findings.
+	Kinds []KindCount `json:"kinds"`
+	// Unproven counts the identifiers and secrets that are not provably
+	// synthetic.
+	Unproven int64 `json:"unproven"`
+	// Findings are the first [MaxFindings] findings, those that are not
+	// provably synthetic first.
+	Findings []Finding `json:"findings"`
+	// Problems are what could not be read; what it holds is unknown.
+	Problems []DataProblem `json:"problems"`
+	// Blind names what this version does not look for.
+	Blind []string `json:"blind"`
+}
+
+// MaxFindings bounds the findings and the problems that a [Scan] lists. It
+// counts all of them.
+const MaxFindings = 1000
+
+// KindCount counts the findings of a kind.
+type KindCount struct {
+	Kind      string `json:"kind"`
+	Found     int64  `json:"found"`
+	Synthetic int64  `json:"synthetic"` // of those, provably synthetic
+}
+
+// Place is where in a data set something is.
+type Place struct {
+	// File is the path below the data set; a member of an archive stands after
+	// "!". It is empty where the data set is a file.
+	File Raw `json:"file"`
+	// Record counts lines, rows, elements or values from 1.
+	Record int64 `json:"record,omitempty"`
+	// Field is the column, or the path in a document ("customer.phones[0]");
+	// empty in plain text.
+	Field string `json:"field,omitempty"`
+	// Offset is in bytes, from the beginning of the file once it is unpacked
+	// and decoded as UTF-8.
+	Offset int64 `json:"offset"`
+}
+
+// Finding is one value that looks like an identifier or a secret.
+type Finding struct {
+	Place
+	Kind string `json:"kind"`
+	// Identifier says that the value points at one person or account, or opens
+	// something; the claims of classes are about those.
+	Identifier bool `json:"identifier"`
+	// Confidence is between 0 and 1. It orders findings; it is no probability.
+	Confidence float64 `json:"confidence"`
+	// Synthetic is why nobody can have this value, by the name of what reserves
+	// it ("RFC 2606"); empty where somebody may.
+	Synthetic string `json:"synthetic,omitempty"`
+	// Shape is the value with its digits as 9 and its letters as a: enough to
+	// recognise it, and not the value.
+	Shape string `json:"shape"`
+}
+
+// DataProblem is something that could not be read.
+type DataProblem struct {
+	Place
+	Reason string `json:"reason"`
+}
+
+// Seal is what is signed about a data set.
+type Seal struct {
+	Class Class `json:"class"`
+	// Root is the root of the Merkle tree (RFC 6962) over the lines of Files.
+	Root    string       `json:"root"`
+	Files   []SealedFile `json:"files"`
+	Bytes   int64        `json:"bytes"`
+	Records int64        `json:"records"`
+	Values  int64        `json:"values"`
+	Rules   string       `json:"rules"`
+	Kinds   []KindCount  `json:"kinds"`
+	Blind   []string     `json:"blind"`
+	Grant   *Grant       `json:"grant,omitempty"`
+	Creator string       `json:"creator"` // the version of proofbox
+	Time    time.Time    `json:"time"`
+}
+
+// SealedFile is one file of a sealed data set.
+type SealedFile struct {
+	Name   Raw    `json:"name"` // empty where the data set is a file
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// Grant is a person's recorded consent to the use of real data.
+type Grant struct {
+	Person string    `json:"person"`
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
+}
+
+// SealRequest asks for a seal.
+type SealRequest struct {
+	Path  string `json:"path"`
+	Class Class  `json:"class"`
+	Grant *Grant `json:"grant,omitempty"`
+}
+
+// Verified says what a verification of a seal found.
+type Verified struct {
+	Path string `json:"path"`
+	// File is where the seal is, KeyID the key that signed it.
+	File  string `json:"file"`
+	KeyID string `json:"key_id"`
+	// Digest is the SHA-256 of the seal's bytes.
+	Digest string `json:"digest"`
+	Seal   Seal   `json:"seal"`
+}

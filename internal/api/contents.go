@@ -1,0 +1,61 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+
+	"proofbox"
+)
+
+// PathRequest names a data set on the host.
+type PathRequest struct {
+	Path string `json:"path"`
+}
+
+func (h handler) scan(w http.ResponseWriter, r *http.Request) error {
+	path, err := dataPath(r)
+	if err != nil {
+		return err
+	}
+	scan, err := h.service.Scan(r.Context(), path)
+	return reply(w, scan, err)
+}
+
+func (h handler) seal(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.SealRequest
+	err := read(r, &req)
+	if err == nil {
+		err = absolute(req.Path)
+	}
+	if err != nil {
+		return err
+	}
+	sealed, err := h.service.Seal(r.Context(), req)
+	return reply(w, sealed, err)
+}
+
+func (h handler) verify(w http.ResponseWriter, r *http.Request) error {
+	path, err := dataPath(r)
+	if err != nil {
+		return err
+	}
+	verified, err := h.service.Verify(r.Context(), path)
+	return reply(w, verified, err)
+}
+
+func dataPath(r *http.Request) (string, error) {
+	var req PathRequest
+	if err := read(r, &req); err != nil {
+		return "", err
+	}
+	return req.Path, absolute(req.Path)
+}
+
+// absolute refuses a path that means another place for the caller than here.
+func absolute(path string) error {
+	if filepath.IsAbs(path) {
+		return nil
+	}
+	return &proofbox.Problem{Code: proofbox.CodeInvalid, Message: fmt.Sprintf("the path %q of the data set is not absolute", path)}
+}

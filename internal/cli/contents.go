@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"proofbox"
+)
+
+func (a *app) contentsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "contents", Short: "Say what is in a data set, seal it and verify it", Args: usageArgs(cobra.NoArgs),
+		Long: `Say what is in a data set, seal it and verify it.
+
+A data set is a file or a folder. Its class is a claim that can be shown to be
+false: none (nothing in it identifies anybody), synthetic (every identifier in it
+is provably nobody's), masked, or real. A seal is a signed statement of the class
+and of every file; it stands beside the set, in a file that ends in .seal.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.contentsScanCommand(), a.contentsSealCommand(), a.contentsVerifyCommand())
+	return cmd
+}
+
+// oneSet gives the absolute path of the data set that a command is about.
+func oneSet(cmd *cobra.Command, args []string) (string, error) {
+	if len(args) != 1 {
+		return "", usage(cmd, errors.New("name one data set: a file or a folder"))
+	}
+	path, err := filepath.Abs(args[0])
+	if err != nil {
+		return "", fmt.Errorf("finding the data set: %w", err)
+	}
+	return path, nil
+}
+
+func (a *app) contentsScanCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "scan PATH", Short: "Find what identifies somebody or opens something",
+		Long: `Find what identifies somebody or opens something: numbers with check digits,
+addresses, telephone numbers, secrets. Of each it says where it is and whether it
+is provably synthetic, because a standard or its issuer reserves it. A value is
+shown by its shape alone. Exits with 1 where something may be somebody's, or
+could not be read. What is not looked for is named at the end.`,
+		Example: "  proofbox contents scan data/tickets.jsonl\n  proofbox contents scan . --json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := oneSet(cmd, args)
+			if err != nil {
+				return err
+			}
+			scan, err := a.client.ScanContents(cmd.Context(), path)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				err = a.document(scan)
+			} else {
+				a.showScan(scan)
+			}
+			if err == nil && (scan.Unproven > 0 || len(scan.Problems) > 0) {
+				err = &exitError{code: exitFailed}
+			}
+			return err
+		},
+	}
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+func (a *app) showScan(s proofbox.Scan) {
+	a.printf("%s, %s\n", plural(int(s.Files), "file"), plural(int(s.Records), "record"))
+	for _, k := range s.Kinds {
+		a.printf("  %6d  %s, %d provably synthetic\n", k.Found, k.Kind, k.Synthetic)
+	}
+	for _, f := range s.Findings {
+		if f.Synthetic == "" {
+			a.printf("%s: %s %s\n", placeText(f.Place), f.Kind, f.Shape)
+		}
+	}
+	for _, p := range s.Problems {
+		a.printf("%s: NOT READ: %s\n", placeText(p.Place), p.Reason)
+	}
+	a.printf("%s that may be somebody's, %s\n", plural(int(s.Unproven), "finding"), plural(len(s.Problems), "problem"))
+	for _, b := range s.Blind {
+		a.printf("not looked for: %s\n", b)
+	}
+}
+
+// placeText writes a place on one line.
+func placeText(p proofbox.Place) string {
+	text := string(p.File)
+	if p.Record > 0 {
+		text += fmt.Sprintf(":%d", p.Record)
+	}
+	if p.Field != "" {
+		text += ":" + p.Field
+	}
+	return fmt.Sprintf("%s @%d", text, p.Offset)
+}
+
+func (a *app) contentsSealCommand() *cobra.Command {
+	var class, person, because, until string
+	cmd := &cobra.Command{
+		Use: "seal PATH", Short: "Scan a data set and, if it is what its class claims, sign it",
+		Long: `Scan a data set and, if it is what its class claims, sign it. What speaks against
+the claim is named with its file and record, and the status is 126.`,
+		Example: "  proofbox contents seal data/customers.csv --class synthetic\n" +
+			"  proofbox contents seal export --class real --person 'A. Owner' --because 'audit 12' --until 2026-12-31",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req, err := sealRequest(class, person, because, until)
+			if err != nil {
+				return usage(cmd, err)
+			}
+			if req.Path, err = oneSet(cmd, args); err != nil {
+				return err
+			}
+			sealed, err := a.client.SealContents(cmd.Context(), req)
+			return a.showVerified(sealed, err)
+		},
+	}
+	cmd.Flags().StringVar(&class, "class", "", "what the data is, a `CLASS`: none, synthetic, masked or real")
+	cmd.Flags().StringVar(&person, "person", "", "who consents to the use of real data, a `NAME`")
+	cmd.Flags().StringVar(&because, "because", "", "the `REASON` for the use of real data")
+	cmd.Flags().StringVar(&until, "until", "", "the first day on which real data may not be used any more, `YYYY-MM-DD`")
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+func sealRequest(class, person, because, until string) (proofbox.SealRequest, error) {
+	var r proofbox.SealRequest
+	var err error
+	if r.Class, err = proofbox.ParseClass(class); err != nil {
+		return r, fmt.Errorf("--class: %w", err)
+	}
+	if person+because+until == "" {
+		return r, nil
+	}
+	r.Grant = &proofbox.Grant{Person: person, Reason: because}
+	if until != "" {
+		if r.Grant.Until, err = time.ParseInLocation(time.DateOnly, until, time.Local); err != nil {
+			return r, fmt.Errorf("--until %q is not a day such as 2026-12-31", until)
+		}
+	}
+	return r, nil
+}
+
+func (a *app) contentsVerifyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "verify PATH", Short: "Hold a data set against its seal",
+		Long: `Hold a data set against its seal: the signature, every byte of every file, the
+class and what it needs. What disagrees is named, and the status is 126.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := oneSet(cmd, args)
+			if err != nil {
+				return err
+			}
+			verified, err := a.client.VerifyContents(cmd.Context(), path)
+			return a.showVerified(verified, err)
+		},
+	}
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+func (a *app) showVerified(v proofbox.Verified, err error) error {
+	if _, refused := errors.AsType[*proofbox.Refusal](err); refused {
+		return &exitError{code: proofbox.ExitRefused, err: err}
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.document(v)
+	}
+	a.printf("%s: %s, %s, root %s, as %s says\n", v.Path, v.Seal.Class, plural(len(v.Seal.Files), "file"), v.Seal.Root, v.File)
+	for _, b := range v.Seal.Blind {
+		a.printf("not looked for: %s\n", b)
+	}
+	return nil
+}

@@ -1,0 +1,292 @@
+package scan
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Bounds of a document.
+const (
+	maxDepth = 200
+	maxField = 512 // bytes of a field's name
+)
+
+// documentReader reads JSON (RFC 8259), one value after another, as a file of
+// JSON and one of JSON lines have them, and takes every scalar as a value. It
+// holds one string at a time. A record is a value, or an element where the
+// value is a list.
+type documentReader struct {
+	c      *collector
+	in     *stream
+	record int64
+	outer  *position // where the document is a string of another one
+}
+
+var errDocument = errors.New("it is not JSON")
+
+// documents looks at a file of JSON. With strict set, the file claims to be
+// JSON and what is not is a problem; what follows is looked at as text in any
+// case.
+func (c *collector) documents(in *stream, strict bool) error {
+	d := &documentReader{c: c, in: in}
+	for {
+		b, err := d.skip()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if b == '[' {
+			err = d.list()
+		} else {
+			d.in.back()
+			err = d.one()
+		}
+		if errors.Is(err, errDocument) || errors.Is(err, io.EOF) {
+			c.place.Record = d.record
+			if strict {
+				c.problem(in.at, "%v from here on; the rest was looked at as text", err)
+			}
+			return c.text(in, d.record)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// one reads a value as a record.
+func (d *documentReader) one() error {
+	d.record++
+	d.c.result.Records++
+	return d.value("", 0)
+}
+
+// list reads the elements of a list at the top as records.
+func (d *documentReader) list() error {
+	for {
+		b, err := d.skip()
+		if err != nil || b == ']' {
+			return err
+		}
+		if b != ',' {
+			d.in.back()
+			if err := d.one(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// skip gives the first byte that is not white space.
+func (d *documentReader) skip() (byte, error) {
+	for {
+		b, err := d.in.next()
+		if err != nil || b != ' ' && b != '\n' && b != '\r' && b != '\t' {
+			return b, err
+		}
+	}
+}
+
+// value reads one value.
+func (d *documentReader) value(field string, depth int) error {
+	b, err := d.skip()
+	if err != nil {
+		return err
+	}
+	switch {
+	case depth > maxDepth:
+		return fmt.Errorf("%w: it is deeper than %d", errDocument, maxDepth)
+	case b == '{':
+		return d.object(field, depth)
+	case b == '[':
+		return d.elements(field, depth)
+	case b == '"':
+		return d.text(field)
+	case b == '-' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z':
+		d.in.back()
+		return d.scalar(field)
+	}
+	return errDocument
+}
+
+func (d *documentReader) object(field string, depth int) error {
+	for {
+		b, err := d.skip()
+		switch {
+		case err != nil:
+			return err
+		case b == '}':
+			return nil
+		case b == ',':
+			continue
+		case b != '"':
+			return errDocument
+		}
+		name, err := d.name()
+		if err != nil {
+			return err
+		}
+		if b, err = d.skip(); err != nil || b != ':' {
+			return errors.Join(err, errDocument)
+		}
+		if err := d.value(below(field, name), depth+1); err != nil {
+			return err
+		}
+	}
+}
+
+// below is the path of a field in another.
+func below(field, name string) string {
+	if field != "" {
+		name = field + "." + name
+	}
+	if len(name) > maxField {
+		return strings.ToValidUTF8(name[len(name)-maxField:], "")
+	}
+	return name
+}
+
+func (d *documentReader) elements(field string, depth int) error {
+	for i := 0; ; i++ {
+		b, err := d.skip()
+		if err != nil || b == ']' {
+			return err
+		}
+		if b == ',' {
+			i--
+			continue
+		}
+		d.in.back()
+		if err := d.value(field+"["+strconv.Itoa(i)+"]", depth+1); err != nil {
+			return err
+		}
+	}
+}
+
+// name reads a field's name. What is in it is looked at as well: a document may
+// have addresses for keys.
+func (d *documentReader) name() (string, error) {
+	var name string
+	err := d.pieces(func(v value) {
+		if name == "" {
+			name = v.text[:min(len(v.text), maxField)]
+		}
+		if strings.ContainsAny(v.text, "0123456789@") {
+			d.take("", v)
+		}
+	})
+	return name, err
+}
+
+func (d *documentReader) text(field string) error {
+	return d.pieces(func(v value) { d.take(field, v) })
+}
+
+func (d *documentReader) take(field string, v value) {
+	v.field, v.record, v.place.outer = field, d.record, d.outer
+	d.c.take(v)
+}
+
+// scalar reads a number or a word.
+func (d *documentReader) scalar(field string) error {
+	start := d.in.at
+	word, err := d.in.until(" \n\r\t,]}:\"", 400, nil)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	text := string(word)
+	switch {
+	case text == "true" || text == "false" || text == "null":
+		return nil
+	case word == nil || word[0] != '-' && (word[0] < '0' || word[0] > '9') || len(word) == 400:
+		return errDocument
+	}
+	d.take(field, value{text: text, place: position{base: start}})
+	return nil
+}
+
+// pieces reads the rest of a string and gives it, decoded, in pieces.
+func (d *documentReader) pieces(give func(value)) error {
+	start, seen := d.in.at, 0
+	var buf []byte
+	var jumps []jump
+	for {
+		var err error
+		buf, err = d.in.until("\"\\\n", maxText-len(buf), buf)
+		if err != nil {
+			return err
+		}
+		d.in.check(buf[seen:], start+int64(seen))
+		if len(buf) >= maxText {
+			give(value{text: string(buf), place: position{base: start, jumps: jumps}, seen: seen})
+			start, seen = d.in.at-pieceOverlap, pieceOverlap
+			buf, jumps = append([]byte(nil), buf[len(buf)-pieceOverlap:]...), nil
+			continue
+		}
+		switch b, _ := d.in.next(); b {
+		case '"':
+			give(value{text: string(buf), place: position{base: start, jumps: jumps}, seen: seen})
+			return nil
+		case '\\':
+			if buf, err = d.escape(buf); err != nil {
+				return err
+			}
+			jumps = append(jumps, jump{len(buf), d.in.at - start - int64(len(buf))})
+		default:
+			return errDocument // a line may not end in a string
+		}
+	}
+}
+
+// escape reads what follows a backslash.
+func (d *documentReader) escape(buf []byte) ([]byte, error) {
+	b, err := d.in.next()
+	if err != nil {
+		return buf, err
+	}
+	if i := strings.IndexByte(`"\/bfnrt`, b); i >= 0 {
+		return append(buf, "\"\\/\b\f\n\r\t"[i]), nil
+	}
+	if b != 'u' {
+		return buf, errDocument
+	}
+	r, err := d.hex()
+	if err != nil {
+		return buf, err
+	}
+	if utf16.IsSurrogate(r) {
+		if next, _ := d.in.r.Peek(2); string(next) == `\u` {
+			_, _ = d.in.next()
+			_, _ = d.in.next()
+			low, err := d.hex()
+			if err != nil {
+				return buf, err
+			}
+			r = utf16.DecodeRune(r, low)
+		}
+	}
+	return utf8.AppendRune(buf, r), nil
+}
+
+func (d *documentReader) hex() (rune, error) {
+	var digits [4]byte
+	for i := range digits {
+		b, err := d.in.next()
+		if err != nil {
+			return 0, err
+		}
+		digits[i] = b
+	}
+	n, err := strconv.ParseUint(string(digits[:]), 16, 16)
+	if err != nil {
+		return 0, errDocument
+	}
+	return rune(n), nil
+}

@@ -1,0 +1,207 @@
+// Package scan finds what identifies a person and what opens a door in a data
+// set: identifiers by shape, check digits and words near by, and secrets by the
+// rules of gitleaks. Of each finding it says where it is and whether it is
+// provably nobody's, because a standard or its issuer reserves it.
+//
+// A data set is read once, in a stream, with a bound on memory: what is hashed
+// is what was looked at. It is taken for hostile. What cannot be read is a
+// problem with a place, and never passed over.
+package scan
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/zricethezav/gitleaks/v8/config"
+
+	"proofbox"
+	"proofbox/internal/contents/tree"
+)
+
+// version changes whenever this package finds other things than before.
+const version = 1
+
+// blind names what is not looked for.
+var blind = []string{"names", "postal addresses", "organisations and places", "text in pictures", "text that is encoded (base64, percent)"}
+
+// Rules is the digest of the rules: of this package's version, its tables and
+// gitleaks' configuration.
+func Rules() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "proofbox %d\n", version)
+	for _, r := range slices.Concat(general, national) {
+		fmt.Fprintf(h, "%s %s %q %t %g %g\n", r.kind, r.shape, r.context, r.needed, r.alone, r.near)
+	}
+	fmt.Fprintf(h, "%s %s %q\n%s", phoneShape, phoneLayout, phoneWords, config.DefaultConfig)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Result is what a scan gives.
+type Result struct {
+	proofbox.Scan
+	// Sealed are the files as they were read, by name.
+	Sealed []proofbox.SealedFile
+}
+
+// Path scans a file, or a folder with all that is in it. The error is about the
+// scan as a whole; what one file is about is a problem in the result.
+func Path(ctx context.Context, path string) (*Result, error) {
+	secrets, err := newSecrets()
+	if err != nil {
+		return nil, err
+	}
+	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}}
+	c.result.Path, c.result.Rules, c.result.Blind = path, Rules(), blind
+	if err := tree.Walk(ctx, path, c.file); err != nil {
+		return nil, err
+	}
+	return c.finish(), nil
+}
+
+// collector puts the findings of a scan together.
+type collector struct {
+	result           Result
+	kinds            map[string]*proofbox.KindCount
+	unproven, proven []proofbox.Finding
+	secrets          *secrets
+	place            proofbox.Place // of the file that is read; its record and field are of the last value
+	nested           int            // depth of documents in strings
+}
+
+func (c *collector) finish() *Result {
+	for _, k := range c.kinds {
+		c.result.Kinds = append(c.result.Kinds, *k)
+	}
+	slices.SortFunc(c.result.Kinds, func(a, b proofbox.KindCount) int { return cmp.Compare(a.Kind, b.Kind) })
+	all := slices.Concat(c.unproven, c.proven)
+	c.result.Findings = all[:min(len(all), proofbox.MaxFindings)]
+	return &c.result
+}
+
+// value is the text of one field.
+type value struct {
+	record int64
+	field  string
+	text   string
+	place  position
+	// seen is how many bytes at the beginning were in the value before, of
+	// which this one is the rest.
+	seen int
+}
+
+// position says where in a file the bytes of a text are.
+type position struct {
+	base  int64
+	jumps []jump    // where the file has more bytes than the text
+	outer *position // of the text that this one is in
+}
+
+// jump is an escape: from this byte of the text on, the file is further.
+type jump struct {
+	text  int
+	extra int64
+}
+
+func (p *position) of(i int) int64 {
+	at := p.base + int64(i)
+	if n, _ := slices.BinarySearchFunc(p.jumps, i+1, func(j jump, i int) int { return cmp.Compare(j.text, i) }); n > 0 {
+		at += p.jumps[n-1].extra
+	}
+	if p.outer != nil {
+		return p.outer.of(int(at))
+	}
+	return at
+}
+
+// maxNested bounds the depth of documents in strings of documents.
+const maxNested = 4
+
+// take looks at a value. A document in it is looked at field by field, too.
+func (c *collector) take(v value) {
+	c.result.Values++
+	c.place.Record, c.place.Field = v.record, v.field
+	for _, h := range identify(v.field, v.text) {
+		if h.end > v.seen {
+			c.report(v, h)
+		}
+	}
+	c.secrets.take(c, v)
+	if c.nested < maxNested && v.field != "" && document(v.text) {
+		c.nested++
+		inner := v.place
+		d := documentReader{c: c, in: newStream(strings.NewReader(v.text)), record: v.record, outer: &inner}
+		_ = d.value(v.field, 0) // what does not read as a document was looked at as text
+		c.nested--
+	}
+}
+
+// document says whether a text may be one: only objects and lists have fields.
+func document(text string) bool {
+	text = strings.TrimSpace(text)
+	return len(text) > 1 && (text[0] == '{' && text[len(text)-1] == '}' || text[0] == '[' && text[len(text)-1] == ']')
+}
+
+// report counts a finding and keeps it while there is room.
+func (c *collector) report(v value, h hit) {
+	k := c.kinds[h.kind]
+	if k == nil {
+		k = &proofbox.KindCount{Kind: h.kind}
+		c.kinds[h.kind] = k
+	}
+	k.Found++
+	list := &c.unproven
+	if h.synthetic != "" {
+		k.Synthetic++
+	}
+	if h.synthetic != "" || h.attribute {
+		list = &c.proven
+	} else {
+		c.result.Unproven++
+	}
+	if len(*list) >= proofbox.MaxFindings {
+		return
+	}
+	place := c.place
+	place.Record, place.Field, place.Offset = v.record, v.field, v.place.of(h.start)
+	*list = append(*list, proofbox.Finding{
+		Place: place, Kind: h.kind, Identifier: !h.attribute, Confidence: h.confidence,
+		Synthetic: h.synthetic, Shape: outline(v.text[h.start:h.end]),
+	})
+}
+
+// problem names something that could not be read, at the place of the last
+// value.
+func (c *collector) problem(offset int64, format string, args ...any) {
+	if len(c.result.Problems) >= proofbox.MaxFindings {
+		return
+	}
+	place := c.place
+	place.Offset = offset
+	c.result.Problems = append(c.result.Problems, proofbox.DataProblem{Place: place, Reason: fmt.Sprintf(format, args...)})
+}
+
+// maxOutline bounds a shape, in characters.
+const maxOutline = 40
+
+// outline is a value with its digits as 9 and its letters as a.
+func outline(s string) string {
+	var b strings.Builder
+	for i, c := range []rune(s) {
+		switch {
+		case i == maxOutline:
+			return b.String() + "…"
+		case c >= '0' && c <= '9':
+			b.WriteByte('9')
+		case c < 0x80 && !letter(byte(c)) && c >= ' ':
+			b.WriteRune(c)
+		default:
+			b.WriteByte('a')
+		}
+	}
+	return b.String()
+}
