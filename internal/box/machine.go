@@ -110,7 +110,7 @@ func (b *Box) makeDisks(ctx context.Context, h *Host) (work, scratch string, err
 	if err != nil {
 		return "", "", err
 	}
-	if err := os.Truncate(work, workDiskSize); err != nil {
+	if err := errors.Join(os.Chmod(work, 0o600), os.Truncate(work, workDiskSize)); err != nil {
 		return "", "", fmt.Errorf("giving the disk of the workspace its size: %w", err)
 	}
 	if b.guest.saving != "" {
