@@ -12,7 +12,9 @@ import (
 
 	"proofbox"
 	"proofbox/internal/api"
+	"proofbox/internal/box/boxtest"
 	"proofbox/internal/daemon"
+	"proofbox/internal/debian"
 )
 
 // Variables that make this test binary a supervisor of one run; see
@@ -62,6 +64,27 @@ func TestKilledSupervisorIsCleanedUpAfter(t *testing.T) {
 	}
 }
 
+// TestKilledSupervisorOfAMachine does the same where a guest is being saved, and
+// where one runs.
+func TestKilledSupervisorOfAMachine(t *testing.T) {
+	open(t)
+	if dir, err := debian.Dir(); err != nil {
+		boxtest.Missing(t, "base", err.Error())
+	} else if _, err := debian.Open(dir); err != nil {
+		boxtest.Missing(t, "base", err.Error())
+	}
+	for _, entries := range []int{8, 99} {
+		t.Run(fmt.Sprint(entries), func(t *testing.T) {
+			dir := t.TempDir()
+			home := filepath.Join(dir, "state")
+			write(t, filepath.Join(dir, "ws"), map[string]string{"f": "as it was"})
+			killAfter(t, home, proofbox.MicroVM, entries)
+			cleaned(t, home)
+			check(t, filepath.Join(dir, "ws"), map[string]string{"f": "as it was"})
+		})
+	}
+}
+
 // killAfter starts a supervisor and kills it once its journal has a number of
 // entries; a number that it never reaches means once the command runs.
 func killAfter(t *testing.T, home string, wall proofbox.Wall, entries int) {
@@ -97,19 +120,33 @@ func reached(home string, entries int) bool {
 	return strings.Count(string(journal), "\n") >= entries && entries < 9 || strings.Contains(string(record), `"state": "running"`)
 }
 
+// reaped opens the state folder until the run has ended: a process that the
+// supervisor was just starting holds the run's lock until it, too, has noticed.
+func reaped(t *testing.T, home string) (*daemon.Daemon, proofbox.Run) {
+	t.Helper()
+	for tries := 0; ; tries++ {
+		d, err := daemon.Open(home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs, err := d.Runs(t.Context())
+		if err != nil || len(runs) != 1 {
+			t.Fatalf("%d runs, %v", len(runs), err)
+		}
+		if runs[0].State == proofbox.Ended || tries == 1000 {
+			return d, runs[0]
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // cleaned opens the state folder, which takes down what is left, and looks for
 // anything that still is.
 func cleaned(t *testing.T, home string) {
 	t.Helper()
-	d, err := daemon.Open(home)
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs, err := d.Runs(t.Context())
-	if err != nil || len(runs) != 1 {
-		t.Fatalf("%d runs, %v", len(runs), err)
-	}
-	run := runs[0]
+	d, run := reaped(t, home)
 	if run.State != proofbox.Ended || run.Teardown == nil || !run.Teardown.Clean || run.Teardown.By != "reaper" {
 		t.Errorf("state %s, ended %q, teardown %+v", run.State, run.Ended, run.Teardown)
 	}
@@ -117,7 +154,7 @@ func cleaned(t *testing.T, home string) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("live marks %q, %v", left, err)
 	}
-	for _, name := range []string{"door", "control.sock", "scratch.ext4", "base"} {
+	for _, name := range []string{"door", "monitor", "control.sock", "scratch.ext4", "workspace.erofs", "template", "written", "base"} {
 		if _, err := os.Lstat(filepath.Join(home, "runs", run.ID, name)); err == nil {
 			t.Errorf("%s is left", name)
 		}
