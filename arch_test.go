@@ -73,8 +73,8 @@ var layers = map[string]layer{
 	"internal/box/seccomp": {theirs: []string{oci, sys, net}, why: "the profile is data, or a program for the kernel"},
 	"internal/box/boxtest": {ours: []string{".", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/image"}, theirs: []string{sys}, why: "the conformance suite runs any runtime"},
 	"internal/box/posture": {ours: []string{".", "internal/box/jail"}, why: "what the host's /proc says of a process, whatever wall it is behind"},
-	"internal/box/oci":     {ours: []string{".", "internal/box", "internal/box/jail", "internal/box/posture", "internal/box/proc", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
-	"internal/box/microvm": {ours: []string{".", "internal/box", "internal/box/initramfs", "internal/box/jail", "internal/box/posture", "internal/box/seccomp"}, theirs: []string{sys}, tests: []string{"internal/box/boxtest", "internal/debian", "internal/door"}, why: "as internal/box/oci"},
+	"internal/box/oci":     {ours: []string{".", "internal/audit", "internal/box", "internal/box/jail", "internal/box/posture", "internal/box/proc", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
+	"internal/box/microvm": {ours: []string{".", "internal/audit", "internal/box", "internal/box/initramfs", "internal/box/jail", "internal/box/posture", "internal/box/seccomp"}, theirs: []string{sys}, tests: []string{"internal/box/boxtest", "internal/debian", "internal/door"}, why: "as internal/box/oci"},
 
 	// the trial of walls
 	"internal/breakout":       {ours: []string{".", "internal/audit", "internal/box", "internal/breakout/order", "internal/terminal"}, theirs: []string{sys, sync}, why: "attacks and oracles know boxes by an interface that the daemon fills"},

@@ -39,7 +39,11 @@ type Trial struct {
 	Ended       time.Time     `json:"ended"`
 	Probes      []ProbeResult `json:"probes"`
 	// Uses are what must still work behind the same wall.
-	Uses []UseResult `json:"uses"`
+	Uses []UseResult `json:"uses,omitempty"`
+	// Boxes is how many boxes the trial has started, and BoxTime how long they
+	// took to start and to be taken down, all together.
+	Boxes   int      `json:"boxes"`
+	BoxTime Duration `json:"box_time,omitzero"`
 	// Tally counts the probes by verdict.
 	Tally map[Verdict]int `json:"tally"`
 	// Holds is true where no probe escaped or is unproven and every use works.

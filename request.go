@@ -9,6 +9,9 @@ type RunRequest struct {
 	Term string        `json:"term,omitempty"`
 	// Stdin says that the caller has something for the command to read.
 	Stdin bool `json:"stdin,omitempty"`
+	// Certify tries the wall first, where the code demands a certificate and the
+	// wall has none that counts.
+	Certify bool `json:"certify,omitempty"`
 	// Detach leaves the run to a supervisor of its own and answers as soon as
 	// the command runs.
 	Detach bool `json:"detach,omitempty"`

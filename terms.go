@@ -17,9 +17,9 @@ type Terms struct {
 	// names what is weaker than its usual form. Keys are the names of the
 	// fields of [Limits] in JSON.
 	Enforced map[string]Enforcement `json:"enforced,omitempty"`
-	// Certificate says whether the wall must have passed a breakout trial on
-	// this host before the box may start.
-	Certificate bool `json:"certificate,omitempty"`
+	// Certificate is the file of the certificate that the wall was chosen with;
+	// empty where the risk demands none.
+	Certificate string `json:"certificate,omitempty"`
 	// Reasons gives every decision with the rule that caused it, in the order
 	// in which they were taken.
 	Reasons []Reason `json:"reasons"`

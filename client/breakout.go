@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 
@@ -15,4 +16,12 @@ func (c *Client) Breakout(ctx context.Context, r proofbox.TrialRequest, progress
 // Probes lists what a trial attempts.
 func (c *Client) Probes(ctx context.Context) ([]proofbox.ProbeInfo, error) {
 	return ask[[]proofbox.ProbeInfo](ctx, c, request{method: http.MethodGet, path: "/v1/breakout/probes"})
+}
+
+// VerifyCertificate checks the certificate of a trial against the host as it is
+// now.
+func (c *Client) VerifyCertificate(ctx context.Context, envelope []byte) (proofbox.CertificateCheck, error) {
+	return ask[proofbox.CertificateCheck](ctx, c, request{
+		method: http.MethodPost, path: "/v1/breakout/verify", body: bytes.NewReader(envelope),
+	})
 }

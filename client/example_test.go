@@ -69,8 +69,7 @@ func ExampleClient_Plan() {
 	var c client.Client
 	defer c.Close()
 	spec := proofbox.Spec{
-		Risk: proofbox.Risk{Code: proofbox.Generated}, Wall: proofbox.Gvisor,
-		Accept:    &proofbox.Acceptance{Wall: proofbox.Gvisor, Because: "this host has no hardware for more"},
+		Risk: proofbox.Risk{Code: proofbox.Agent}, Wall: proofbox.Gvisor,
 		Workspace: proofbox.Workspace{Original: "none"},
 	}
 	plan, err := c.Plan(context.Background(), spec, []string{"python3", "job.py"})

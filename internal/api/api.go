@@ -78,6 +78,8 @@ type Host interface {
 type Walls interface {
 	// Breakout tries to break out of a wall.
 	Breakout(ctx context.Context, r proofbox.TrialRequest, progress func(proofbox.Event)) (proofbox.Trial, error)
+	// VerifyCertificate checks the certificate of a trial against this host.
+	VerifyCertificate(ctx context.Context, envelope []byte) (proofbox.CertificateCheck, error)
 	// Probes lists what a trial attempts.
 	Probes(ctx context.Context) ([]proofbox.ProbeInfo, error)
 }
@@ -151,6 +153,7 @@ func Handler(s Service) http.Handler {
 		"POST /v1/contents/scan":      h.scan,
 		"POST /v1/contents/seal":      h.seal,
 		"POST /v1/contents/verify":    h.verify,
+		"POST /v1/breakout/verify":    h.verifyCertificate,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := handle(w, r); err != nil {

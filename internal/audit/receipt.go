@@ -24,6 +24,7 @@ const payloadType = "application/vnd.in-toto+json"
 const (
 	TeardownPredicate = "https://proofbox.dev/teardown/v1"
 	KeepPredicate     = "https://proofbox.dev/keep/v1"
+	BreakoutPredicate = "https://proofbox.dev/breakout/v1"
 )
 
 // Statement says something about subjects, in the form of an in-toto

@@ -58,6 +58,13 @@ type Opening struct {
 // None says that nothing is taken from the wall.
 func (w Weakness) None() bool { return len(w.Names()) == 0 }
 
+// Around says that nothing is taken but namespaces of the jail, which are around
+// every wall.
+func (w Weakness) Around() bool {
+	w.Network, w.IPC, w.UTS, w.Groups = false, false, false, false
+	return w.None()
+}
+
 // Names says in words what is taken from the wall, for the record.
 func (w Weakness) Names() []string {
 	var names []string

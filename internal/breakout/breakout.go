@@ -30,15 +30,21 @@ type Trial struct {
 	// Program is the path of cmd/proofbox-attack, statically linked.
 	Program string
 	Probes  []Probe
+	// Uses tries ordinary work as well.
+	Uses bool
 	// Base is taken from every box of the trial. A trial of the suite itself
 	// sets it: a wall without a protection must be found out.
 	Base box.Weakness
 	// Progress hears what goes on; it is called by one goroutine at a time.
 	Progress func(string)
 
+	uses []proofbox.UseResult // set while Run runs
+
 	mu      sync.Mutex
 	results []proofbox.ProbeResult // of Probes, guarded by mu
 	done    int                    // sittings, guarded by mu
+	boxes   int                    // that were started, guarded by mu
+	boxTime time.Duration          // for starting and ending them, guarded by mu
 }
 
 // sittingsAtOnce is how many boxes of a trial run at the same time.
@@ -48,13 +54,16 @@ const sittingsAtOnce = 2
 // goes wrong with a single probe is in its result.
 func (t *Trial) Run(ctx context.Context) (proofbox.Trial, error) {
 	began := time.Now().UTC()
-	t.results = make([]proofbox.ProbeResult, len(t.Probes))
-	for i, p := range t.Probes {
-		t.results[i] = proofbox.ProbeResult{ID: p.ID, Title: p.Title, Attempts: []proofbox.Attempt{}}
-	}
+	t.begin()
 	sittings := t.plan()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(sittingsAtOnce)
+	if t.Uses {
+		group.Go(func() (err error) {
+			t.uses, err = t.use(ctx)
+			return err
+		})
+	}
 	for _, s := range sittings {
 		group.Go(func() error {
 			t.say(s, len(sittings))
@@ -64,9 +73,22 @@ func (t *Trial) Run(ctx context.Context) (proofbox.Trial, error) {
 	if err := group.Wait(); err != nil {
 		return proofbox.Trial{}, err
 	}
+	return t.report(began), nil
+}
+
+// begin makes the empty results.
+func (t *Trial) begin() {
+	t.results = make([]proofbox.ProbeResult, len(t.Probes))
+	for i, p := range t.Probes {
+		t.results[i] = proofbox.ProbeResult{ID: p.ID, Title: p.Title, Attempts: []proofbox.Attempt{}}
+	}
+}
+
+// report judges every probe.
+func (t *Trial) report(began time.Time) proofbox.Trial {
 	report := proofbox.Trial{
 		Wall: t.Wall, Began: began, Ended: time.Now().UTC(), Probes: t.results,
-		Uses: []proofbox.UseResult{}, Tally: map[proofbox.Verdict]int{},
+		Uses: t.uses, Boxes: t.boxes, BoxTime: proofbox.Duration(t.boxTime), Tally: map[proofbox.Verdict]int{},
 	}
 	for i := range report.Probes {
 		slices.SortStableFunc(report.Probes[i].Attempts, func(a, b proofbox.Attempt) int {
@@ -76,7 +98,10 @@ func (t *Trial) Run(ctx context.Context) (proofbox.Trial, error) {
 		report.Tally[report.Probes[i].Verdict]++
 	}
 	report.Holds = report.Tally[proofbox.Escaped]+report.Tally[proofbox.Unproven] == 0
-	return report, nil
+	for _, u := range report.Uses {
+		report.Holds = report.Holds && (u.Works || u.LeftOut != "")
+	}
+	return report
 }
 
 func (t *Trial) say(s *sitting, all int) {
@@ -86,6 +111,14 @@ func (t *Trial) say(s *sitting, all int) {
 	if t.Progress != nil {
 		t.Progress(fmt.Sprintf("box %d of %d: %d attempts %s", t.done, all, len(s.probes), s.text()))
 	}
+}
+
+// spent adds to what boxes have cost.
+func (t *Trial) spent(boxes int, began time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.boxes += boxes
+	t.boxTime += time.Since(began)
 }
 
 // record adds what became of one attempt.

@@ -35,6 +35,13 @@ func (c *canary) hear(p []byte) {
 	}
 }
 
+// touched says whether the canary was told anything.
+func (c *canary) touched() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.told.Len() > 0
+}
+
 func (c *canary) heard(token string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

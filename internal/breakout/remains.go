@@ -191,7 +191,7 @@ func found(attack ...string) Oracle {
 		if _, err = next.make(a.context, Probe{Attack: attack}); err == nil && bytes.Contains(next.output, []byte(a.token)) {
 			evidence = "the next box reads the token"
 		}
-		gone, endErr := down(b)
+		gone, endErr := s.trial.down(b)
 		return evidence, errors.Join(err, forget(gone, endErr))
 	})
 }

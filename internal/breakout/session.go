@@ -49,12 +49,12 @@ func (t *Trial) sit(ctx context.Context, sitting *sitting) error {
 func (s *session) part(ctx context.Context) error {
 	var err error
 	if s.box != nil {
-		remains, endErr := down(s.box)
+		remains, endErr := s.trial.down(s.box)
 		s.settle(ctx, remains, endErr)
 		err = forget(remains, endErr)
 	}
 	if s.neighbour != nil {
-		remains, endErr := down(s.neighbour)
+		remains, endErr := s.trial.down(s.neighbour)
 		err = errors.Join(err, forget(remains, endErr))
 	}
 	return err
@@ -138,7 +138,9 @@ func (s *session) started(ctx context.Context) (Box, error) {
 	if how.HostUsers && os.Geteuid() != 0 {
 		return nil, errOnlyRoot
 	}
+	began := time.Now()
 	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness})
+	s.trial.spent(1, began)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +219,7 @@ func (s *session) conclude(ctx context.Context, p Probe, e *entry) {
 		e.err = nil // it is how the wall stops it
 	}
 	s.box = nil
-	remains, endErr := down(e.made.box)
+	remains, endErr := s.trial.down(e.made.box)
 	s.lookBack(ctx, e, remains, endErr)
 	s.settle(ctx, remains, endErr)
 	e.err = errors.Join(e.err, forget(remains, endErr))
@@ -264,8 +266,10 @@ func (s *session) keep(ctx context.Context, r Remains) error {
 }
 
 // down ends a box and checks that nothing of it is left on the host.
-func down(b Box) (Remains, error) {
+func (t *Trial) down(b Box) (Remains, error) {
+	began := time.Now()
 	remains, err := b.End()
+	t.spent(0, began)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -66,9 +67,9 @@ func setStage(dir, program string, note func(box.Object) error) (*stage, error) 
 // host. Everybody may read and write them: what keeps a box from them is the
 // wall, and nothing else.
 func (s *stage) plantFlags(note func(box.Object) error) error {
-	home, err := os.UserHomeDir()
+	home, err := homeFolder()
 	if err != nil {
-		return fmt.Errorf("finding a home folder to plant a flag in: %w", err)
+		return err
 	}
 	name := "proofbox-flag-" + newNonce()[:8]
 	for word, f := range map[string]*flag{
@@ -81,6 +82,21 @@ func (s *stage) plantFlags(note func(box.Object) error) error {
 		}
 	}
 	return nil
+}
+
+// homeFolder is the home of the host's user: $HOME, or what the accounts say
+// where that does not exist.
+func homeFolder() (string, error) {
+	candidates := []string{os.Getenv("HOME")}
+	if me, err := user.Current(); err == nil {
+		candidates = append(candidates, me.HomeDir)
+	}
+	for _, dir := range candidates {
+		if info, err := os.Stat(dir); dir != "" && err == nil && info.IsDir() {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("finding a home folder to plant a flag in: none of %q exists; set HOME to one", candidates)
 }
 
 // plant makes a flag in a folder of its own.

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ protection that is meant to stop it. What was reached is decided by what the
 host sees. A probe that its twin stops too proves nothing and is called unproven.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.breakoutRunCommand(), a.breakoutListCommand())
+	cmd.AddCommand(a.breakoutRunCommand(), a.breakoutMatrixCommand(), a.breakoutVerifyCommand(), a.breakoutListCommand())
 	return cmd
 }
 
@@ -82,9 +83,25 @@ func (a *app) showTrial(t proofbox.Trial) {
 	}
 	a.printf("%s: %s\n", wall, tallyText(t.Tally))
 	a.printf("%s in %v\n", plural(len(t.Probes), "probe"), t.Ended.Sub(t.Began).Round(time.Second/10))
+	for _, u := range t.Uses {
+		a.printf("%s: %s\n", u.Name, useText(u))
+	}
+	if t.Certificate != "" {
+		a.printf("certificate %s\n", t.Certificate)
+	}
 	for _, v := range []proofbox.Verdict{proofbox.Escaped, proofbox.Unproven, proofbox.NotApplicable, proofbox.Contained} {
 		a.showVerdict(v, t.Probes)
 	}
+}
+
+func useText(u proofbox.UseResult) string {
+	switch {
+	case u.LeftOut != "":
+		return "left out: " + u.LeftOut
+	case u.Works:
+		return "works"
+	}
+	return "DOES NOT WORK: " + u.Found
 }
 
 func tallyText(tally map[proofbox.Verdict]int) string {
@@ -104,6 +121,63 @@ func (a *app) showVerdict(v proofbox.Verdict, probes []proofbox.ProbeResult) {
 	for _, p := range probes {
 		a.printf("  %-5s %s\n", p.ID, p.Title)
 		a.printf("        %s\n", p.Why)
+	}
+}
+
+func (a *app) breakoutVerifyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "verify FILE", Short: "Check a certificate against this host as it is now",
+		Long: `Check the certificate of a trial: whether this host's key has signed it, whether
+it is fresh, whether the wall held, and whether kernel, programs, configuration
+and suite are what they were. Exits with 1 where it does not count.`,
+		Example: "  proofbox breakout verify ~/.local/state/proofbox/certificates/microvm-*.dsse.json",
+		Args:    oneFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			envelope, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			check, err := a.client.VerifyCertificate(cmd.Context(), envelope)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				err = a.document(check)
+			} else {
+				a.showCheck(check)
+			}
+			if err == nil && !check.Valid {
+				err = &exitError{code: exitFailed}
+			}
+			return err
+		},
+	}
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+func oneFile(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage(cmd, errors.New("name the file of one certificate"))
+	}
+	return nil
+}
+
+func (a *app) showCheck(c proofbox.CertificateCheck) {
+	if c.Valid {
+		a.printf("valid: the wall %s held on this host as it is now\n", c.Certificate.Wall)
+	} else {
+		a.printf("does not count: %s\n", c.Problem)
+	}
+	if c.Certificate.Wall == "" {
+		return
+	}
+	a.printf("  %-14s %s\n", "tried", c.Certificate.Time.Local().Format(time.DateTime))
+	for _, name := range slices.Sorted(maps.Keys(c.Certificate.Parts)) {
+		a.printf("  %-14s %s\n", name, c.Certificate.Parts[name])
+	}
+	for _, p := range c.Changed {
+		a.printf("  changed: %s was %q and is %q\n", p.Part, p.Was, p.Is)
 	}
 }
 

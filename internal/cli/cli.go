@@ -157,7 +157,7 @@ func (a *app) root() *cobra.Command {
 // usage is an error of whoever typed the command.
 func usage(cmd *cobra.Command, err error) error {
 	code := exitUsage
-	if cmd.Name() == "run" || cmd.Name() == "exec" { // their other statuses are the command's
+	if path := cmd.CommandPath(); path == "proofbox run" || path == "proofbox exec" { // their other statuses are the command's
 		code = proofbox.ExitFailed
 	}
 	return &exitError{code, fmt.Errorf("%w; `%s --help` says how it is used", err, cmd.CommandPath())}

@@ -39,6 +39,7 @@ const runExample = `  proofbox run -- go test ./...
 type runFlags struct {
 	spec        specFlags
 	tty, detach bool
+	certify     bool
 	idFile      string
 }
 
@@ -65,6 +66,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.spec.add(cmd)
 	cmd.Flags().BoolVarP(&f.tty, "tty", "t", false, "give the command a terminal")
 	cmd.Flags().BoolVarP(&f.detach, "detach", "d", false, "leave the run to a supervisor and return when the command runs")
+	cmd.Flags().BoolVar(&f.certify, "certify", false, "try the wall first, where generated code demands it; takes a minute or more")
 	cmd.Flags().StringVar(&f.idFile, "id-file", "", "write the run's ID to `FILE` as soon as there is one")
 	a.jsonFlag(cmd)
 	return cmd
@@ -89,6 +91,9 @@ func (a *app) run(ctx context.Context, spec proofbox.Spec, args []string, f runF
 		return failed(err)
 	}
 	defer ids.close()
+	if f.detach && f.certify {
+		return failed(errors.New("--detach and --certify exclude each other: `proofbox breakout run --wall WALL` tries the wall, and the run can be detached then"))
+	}
 	if f.detach {
 		return a.detach(ctx, spec, args, f.tty, ids)
 	}
@@ -103,6 +108,7 @@ func (a *app) run(ctx context.Context, spec proofbox.Spec, args []string, f runF
 	progress := a.newProgress()
 	id := ""
 	command := s.command(spec, args)
+	command.Certify = f.certify
 	if a.json {
 		command.Stdout = command.Stderr
 	}

@@ -13,6 +13,9 @@ import (
 
 // Breakout tries to break out of a wall of this host.
 func (d *Daemon) Breakout(ctx context.Context, req proofbox.TrialRequest, progress func(proofbox.Event)) (proofbox.Trial, error) {
+	if req.Only != "" && req.Attack != nil {
+		return proofbox.Trial{}, errors.New("a trial is either of some probes or of a script")
+	}
 	probes, err := breakout.Select(req.Only)
 	if err != nil {
 		return proofbox.Trial{}, err
@@ -20,10 +23,35 @@ func (d *Daemon) Breakout(ctx context.Context, req proofbox.TrialRequest, progre
 	if state := d.wallState(ctx, req.Wall); !state.Available {
 		return proofbox.Trial{}, fmt.Errorf("the wall %q cannot be tried on this host: %s", req.Wall, state.Why)
 	}
-	return d.trial(ctx, &breakout.Trial{
+	trial := &breakout.Trial{
 		Wall: req.Wall, Program: d.programs.attack, Probes: probes,
 		Progress: func(text string) { progress(proofbox.Event{Progress: text}) },
-	})
+	}
+	switch {
+	case req.Attack != nil:
+		return d.trial(ctx, trial, func(ctx context.Context) (proofbox.Trial, error) {
+			return trial.Script(ctx, req.Attack)
+		})
+	case req.Only != "":
+		return d.trial(ctx, trial, trial.Run)
+	}
+	trial.Uses = true
+	return d.wholeTrial(ctx, trial)
+}
+
+// wholeTrial tries a wall with the whole suite, and certifies what was found.
+func (d *Daemon) wholeTrial(ctx context.Context, t *breakout.Trial) (proofbox.Trial, error) {
+	parts, err := d.parts(t.Wall)
+	if err != nil {
+		return proofbox.Trial{}, err
+	}
+	report, err := d.trial(ctx, t, t.Run)
+	if err != nil {
+		return report, err
+	}
+	report.Accelerator = d.wallState(ctx, t.Wall).Accelerator
+	report.Certificate, err = d.certify(ctx, report, parts)
+	return report, err
 }
 
 // Probes lists what a trial attempts.
@@ -33,7 +61,7 @@ func (d *Daemon) Probes(context.Context) ([]proofbox.ProbeInfo, error) {
 
 // trial carries a trial out in a folder of its own, whose journal has whatever
 // the trial makes on the host.
-func (d *Daemon) trial(ctx context.Context, t *breakout.Trial) (proofbox.Trial, error) {
+func (d *Daemon) trial(ctx context.Context, t *breakout.Trial, run func(context.Context) (proofbox.Trial, error)) (proofbox.Trial, error) {
 	id, lock, err := d.store.create()
 	if err != nil {
 		return proofbox.Trial{}, err
@@ -44,7 +72,7 @@ func (d *Daemon) trial(ctx context.Context, t *breakout.Trial) (proofbox.Trial, 
 		return proofbox.Trial{}, errors.Join(err, d.store.settle(id))
 	}
 	t.Boxes, t.Dir = stage, stage.dir
-	report, err := t.Run(ctx)
+	report, err := run(ctx)
 	err = errors.Join(err, stage.clear(context.WithoutCancel(ctx)))
 	if err != nil {
 		return report, err

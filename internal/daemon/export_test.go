@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"testing"
+	"time"
 
 	"proofbox"
 	"proofbox/internal/box"
@@ -16,8 +18,32 @@ func TrialOfWeakWall(ctx context.Context, d *Daemon, wall proofbox.Wall, only st
 	if err != nil {
 		return proofbox.Trial{}, err
 	}
-	return d.trial(ctx, &breakout.Trial{Wall: wall, Program: d.programs.attack, Probes: probes, Base: box.Weakness{Calls: true}})
+	t := &breakout.Trial{Wall: wall, Program: d.programs.attack, Probes: probes, Base: box.Weakness{Calls: true}}
+	return d.trial(ctx, t, t.Run)
 }
 
 // Reach has gateways reach the world by a network of a test.
 func Reach(d *Daemon, n gateway.Network) { d.network = n }
+
+// Certify makes the certificate of a trial of one probe, with parts that are
+// other than this host's.
+func Certify(t *testing.T, d *Daemon, wall proofbox.Wall, ended time.Time, verdict proofbox.Verdict, other ...string) string {
+	t.Helper()
+	parts, err := d.parts(wall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range other {
+		if name != "" {
+			parts[name] += " of another host"
+		}
+	}
+	file, err := d.certify(t.Context(), proofbox.Trial{
+		Wall: wall, Ended: ended.UTC(), Holds: verdict == proofbox.Contained,
+		Probes: []proofbox.ProbeResult{{ID: "A1a", Verdict: verdict}},
+	}, parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

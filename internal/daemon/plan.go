@@ -120,11 +120,21 @@ func (d *Daemon) guard(spec *proofbox.Spec) (warnings []string, err error) {
 
 // decide asks policy, with what this host can do.
 func (d *Daemon) decide(ctx context.Context, spec proofbox.Spec) (proofbox.Terms, error) {
+	return policy.Decide(spec, d.facts(ctx, policy.Risk(spec).Code))
+}
+
+// facts says what this host can do, as far as the decision about code needs it:
+// looking for certificates takes the digests of large programs.
+func (d *Daemon) facts(ctx context.Context, code proofbox.Code) policy.Host {
 	host := policy.Host{Walls: map[proofbox.Wall]policy.WallState{}, Root: os.Geteuid() == 0}
 	for _, wall := range proofbox.Walls {
-		host.Walls[wall] = d.wallState(ctx, wall)
+		state := d.wallState(ctx, wall)
+		if state.Available && code == proofbox.Generated {
+			state.Certificate = d.certificate(ctx, wall)
+		}
+		host.Walls[wall] = state
 	}
-	return policy.Decide(spec, host)
+	return host
 }
 
 // wallState says whether a wall can be built here and how it would hold its

@@ -53,6 +53,11 @@ var errStopped = errors.New("stopped")
 // The context's end stops the run. An error means that there was no run or that
 // proofbox could not do its work; how the command ended is in the record.
 func (d *Daemon) Run(ctx context.Context, req proofbox.RunRequest, io api.Session) (proofbox.Run, error) {
+	if req.Certify {
+		if err := d.ensureCertificate(ctx, req.Spec, io.Event); err != nil {
+			return proofbox.Run{}, err
+		}
+	}
 	if req.Detach {
 		return d.detach(ctx, req)
 	}

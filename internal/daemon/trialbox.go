@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"proofbox"
 	"proofbox/internal/api"
@@ -71,10 +72,21 @@ func (b *trialBox) Exec(ctx context.Context, args []string, stdio breakout.Stdio
 	}
 	exit, err := s.startedBox().Exec(ctx, command, box.Stdio{Stdin: stdio.Stdin, Stdout: stdio.Stdout, Stderr: stdio.Stderr}, nil)
 	if err != nil {
+		b.awaitEnd() // so that its record says why it ended
 		return proofbox.ExecResult{}, err
 	}
 	ended, code := box.ExitWords(exit)
 	return proofbox.ExecResult{Ended: ended, ExitCode: code}, nil
+}
+
+// endTime bounds how long a box that has broken off takes to be torn down.
+const endTime = 10 * time.Second
+
+func (b *trialBox) awaitEnd() {
+	select {
+	case <-b.over:
+	case <-time.After(endTime):
+	}
 }
 
 // Processes implements [breakout.Box].

@@ -27,6 +27,9 @@ type WallState struct {
 	Why string
 	// Accelerator is how a microVM would run: "kvm" or "tcg".
 	Accelerator string
+	// Certificate is that of the last trial of the wall; it is looked for where
+	// the code demands it.
+	Certificate Certificate
 	// Limits says by which means each limit would be enforced, by the limit's
 	// name. An empty means says that it cannot be.
 	Limits map[string]proofbox.Enforcement

@@ -27,7 +27,7 @@ func host(walls ...proofbox.Wall) policy.Host {
 		h.Walls[w] = policy.WallState{Why: "not installed"}
 	}
 	for _, w := range walls {
-		h.Walls[w] = policy.WallState{Available: true, Limits: means()}
+		h.Walls[w] = policy.WallState{Available: true, Limits: means(), Certificate: policy.Certificate{File: "a certificate"}}
 	}
 	return h
 }

@@ -71,9 +71,8 @@ func (d *decision) named(need demand) *proofbox.Refusal {
 	if refusal := d.available(wall, need); refusal != nil {
 		return refusal
 	}
-	d.take(wall)
 	d.because(need.rule, "wall "+string(wall), "the spec names it, and it is at least %s: %s", need.wall, need.reason)
-	return nil
+	return d.take(wall)
 }
 
 // weakest takes the weakest wall that is strong enough and that the host has.
@@ -87,12 +86,11 @@ func (d *decision) weakest(need demand) *proofbox.Refusal {
 			passed = append(passed, fmt.Sprintf("%s: %s", wall, state.Why))
 			continue
 		}
-		d.take(wall)
 		d.because(need.rule, "wall "+string(wall), "the risk demands at least %s: %s", need.wall, need.reason)
 		if len(passed) > 0 {
 			d.because("strongest-available", "wall "+string(wall), "what would be enough is not there (%s), and the next is stronger", strings.Join(passed, "; "))
 		}
-		return nil
+		return d.take(wall)
 	}
 	return refuse(need.rule, repairOf(d.spec, need), "the risk demands the wall %s or a stronger one (%s), and this host has none: %s",
 		need.wall, need.reason, strings.Join(passed, "; "))
@@ -123,10 +121,8 @@ func (d *decision) image() *proofbox.Refusal {
 	return nil
 }
 
-func (d *decision) take(wall proofbox.Wall) {
+func (d *decision) take(wall proofbox.Wall) *proofbox.Refusal {
 	d.terms.Wall = wall
 	d.terms.Accelerator = d.host.Walls[wall].Accelerator
-	if d.spec.Risk.Code == proofbox.Generated {
-		d.because("generated-wants-certificate", "no certificate", "this version of proofbox has no breakout trial yet that could certify the wall on this host")
-	}
+	return d.certified(wall)
 }

@@ -87,6 +87,10 @@ func rootIdentity(first int, lock *os.File) *Identity {
 	}
 }
 
+// SampleIdentity is the first of those that [RootIdentity] gives, without
+// reserving it.
+func SampleIdentity() *Identity { return rootIdentity(firstRootID, nil) }
+
 // HostIdentity is that of a jail that shares the host's users: the box's user
 // is the host's account of that number. A trial starts such jails as root, to
 // show what the user namespace is for.

@@ -23,6 +23,9 @@ type Report struct {
 	Absent string `json:"absent,omitempty"`
 }
 
+// Works is what ordinary work says when it has gone well; see [Report.Said].
+const Works = "works"
+
 // mark begins the line of a report, so that it is told from other output.
 const mark = "proofbox-attack "
 
