@@ -154,11 +154,11 @@ func canaryWritten() Oracle {
 	})
 }
 
-// initGone looks whether the box's process 1 has ended.
-func initGone() Oracle {
-	return during("whether process 1 of the box runs on", func(a *attempt) (string, error) {
-		if _, err := a.box.Processes(); err != nil {
-			return "process 1 is gone: " + err.Error(), nil
+// boxLost looks whether the box has ended by itself, while nobody has ended it.
+func boxLost() Oracle {
+	return afterwards("whether the box was lost, while nobody had ended it", func(_ *attempt, r Remains) (string, error) {
+		if ended := r.Run().Ended; strings.HasPrefix(ended, "the box was lost") {
+			return "the run ended as: " + ended, nil
 		}
 		return "", nil
 	})
