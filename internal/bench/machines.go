@@ -124,7 +124,7 @@ func (b *bench) idleMachine(ctx context.Context, workspace string) error {
 	}
 	b.add(target{
 		what: "microvm of 256 MiB, idle, memory of its own", got: own / (1 << 10), unit: "M", limit: 64,
-		how: "private pages of QEMU, in smaps_rollup",
+		how: "anonymous pages of QEMU, in smaps_rollup",
 	})
 	return nil
 }
@@ -141,8 +141,8 @@ func monitors() map[string]bool {
 	return found
 }
 
-// private is how much memory a process shares with no other, in KiB; see
-// proc_pid_smaps(5).
+// private is how much memory a process has that is in no file, as the template
+// and its program are, in KiB; see proc_pid_smaps(5).
 func private(pid string) (sum float64) {
 	text, err := os.ReadFile(filepath.Join("/proc", pid, "smaps_rollup"))
 	if err != nil {
@@ -151,7 +151,7 @@ func private(pid string) (sum float64) {
 	for line := range strings.Lines(string(text)) {
 		var size float64
 		name, value, _ := strings.Cut(line, ":")
-		if strings.HasPrefix(name, "Private_") {
+		if name == "Anonymous" {
 			if _, err := fmt.Sscanf(value, "%f kB", &size); err == nil {
 				sum += size
 			}

@@ -32,15 +32,16 @@ func (r *Runtime) arguments(h box.Hardware) ([]string, error) {
 		"-object", fmt.Sprintf("memory-backend-file,id=memory,mem-path=%s,size=%d,share=%s,merge=off,dump=off", h.Memory, h.Bytes, onOff(!h.Saved)),
 		"-m", strconv.FormatInt(h.Bytes>>20, 10) + "M", "-smp", strconv.Itoa(h.CPUs),
 		"-accel", fmt.Sprintf("tcg,tb-size=%d", translated), "-cpu", "max",
-		"-kernel", kernelPath, "-initrd", initramfsPath, "-append", line,
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-device", "virtio-serial-device",
 		"-chardev", "socket,id=door,path=" + h.Door,
 		"-device", "virtserialport,chardev=door,name=proofbox.door",
 		"-chardev", "socket,id=monitor,path=" + h.Monitor, "-mon", "chardev=monitor,mode=control",
 	}
-	if h.Saved {
+	if h.Saved { // the kernel is in its memory
 		args = append(args, "-incoming", "defer")
+	} else {
+		args = append(args, "-kernel", kernelPath, "-initrd", initramfsPath, "-append", line)
 	}
 	args = append(args, disk("root", h.Root, "readonly=on")...)
 	args = append(args, disk("work", h.Work, "readonly=on")...)
