@@ -42,6 +42,24 @@ func (c *canary) touched() bool {
 	return c.told.Len() > 0
 }
 
+// hearTime is how long a canary may take to hear what was said to it: a pipe
+// gives no answer that an attack could wait for.
+const hearTime = 300 * time.Millisecond
+
+// hears waits a while for a token.
+func (c *canary) hears(token string) bool {
+	for patience := time.After(hearTime); ; {
+		if c.heard(token) {
+			return true
+		}
+		select {
+		case <-patience:
+			return false
+		case <-time.After(hearTime / 30):
+		}
+	}
+}
+
 func (c *canary) heard(token string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
