@@ -122,4 +122,6 @@ type Verified struct {
 	// Digest is the SHA-256 of the seal's bytes.
 	Digest string `json:"digest"`
 	Seal   Seal   `json:"seal"`
+	// Envelope is the seal's bytes; it is no part of the document.
+	Envelope []byte `json:"-"`
 }

@@ -80,11 +80,23 @@ type Usage struct {
 	Output     Size     `json:"output,omitzero"`
 }
 
-// Seen is one piece of declared data that was readable in the box.
+// Seen is one sealed data set that was readable in the box, as it was verified
+// while the copy was made that the box got.
 type Seen struct {
 	Path  string `json:"path"`
 	At    string `json:"at"`
 	Class Class  `json:"class"`
+	// Root names the bytes of all files, and Seal the seal that says so: its
+	// SHA-256. The run's folder has a copy of the seal, with the digest of each
+	// file.
+	Root    string      `json:"root"`
+	Seal    string      `json:"seal"`
+	KeyID   string      `json:"key_id"`
+	Files   int         `json:"files"`
+	Bytes   int64       `json:"bytes"`
+	Records int64       `json:"records"`
+	Kinds   []KindCount `json:"kinds"`
+	Time    time.Time   `json:"time"`
 }
 
 // Call is one connection, or one HTTP request, that a box asked its gateway for.

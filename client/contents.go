@@ -23,3 +23,8 @@ func (c *Client) SealContents(ctx context.Context, r proofbox.SealRequest) (proo
 func (c *Client) VerifyContents(ctx context.Context, path string) (proofbox.Verified, error) {
 	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/verify", body: api.PathRequest{Path: path}})
 }
+
+// SeenContents gives the data sets that a run's box could read.
+func (c *Client) SeenContents(ctx context.Context, run string) ([]proofbox.Seen, error) {
+	return ask[[]proofbox.Seen](ctx, c, request{method: http.MethodGet, run: &run, verb: "contents"})
+}

@@ -90,6 +90,8 @@ type Contents interface {
 	Scan(ctx context.Context, path string) (proofbox.Scan, error)
 	Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error)
 	Verify(ctx context.Context, path string) (proofbox.Verified, error)
+	// Seen gives the data sets that a run's box could read.
+	Seen(ctx context.Context, run string) ([]proofbox.Seen, error)
 }
 
 // Service is all of it.
@@ -150,6 +152,7 @@ func Handler(s Service) http.Handler {
 		"POST /v1/setup":              h.setup,
 		"POST /v1/breakout":           h.breakout,
 		"GET /v1/breakout/probes":     h.probes,
+		"GET /v1/runs/{run}/contents": h.seen,
 		"POST /v1/contents/scan":      h.scan,
 		"POST /v1/contents/seal":      h.seal,
 		"POST /v1/contents/verify":    h.verify,

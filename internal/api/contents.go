@@ -44,6 +44,14 @@ func (h handler) verify(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, verified, err)
 }
 
+func (h handler) seen(w http.ResponseWriter, r *http.Request) error {
+	seen, err := h.service.Seen(r.Context(), r.PathValue("run"))
+	if seen == nil {
+		seen = []proofbox.Seen{}
+	}
+	return reply(w, seen, err)
+}
+
 func dataPath(r *http.Request) (string, error) {
 	var req PathRequest
 	if err := read(r, &req); err != nil {

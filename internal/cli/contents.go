@@ -22,7 +22,7 @@ is provably nobody's), masked, or real. A seal is a signed statement of the clas
 and of every file; it stands beside the set, in a file that ends in .seal.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.contentsScanCommand(), a.contentsSealCommand(), a.contentsVerifyCommand())
+	cmd.AddCommand(a.contentsScanCommand(), a.contentsSealCommand(), a.contentsVerifyCommand(), a.contentsSeenCommand())
 	return cmd
 }
 
@@ -181,4 +181,33 @@ func (a *app) showVerified(v proofbox.Verified, err error) error {
 		a.printf("not looked for: %s\n", b)
 	}
 	return nil
+}
+
+func (a *app) contentsSeenCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "seen RUN", Short: "Say which sealed data a run's box could read", Args: oneRun,
+		Long: `Say which sealed data a run's box could read: of each set the class, the root that
+names its bytes, and the seal. The box had a copy that was verified byte by byte, so
+a change of the set during the run was not seen by it. Which of the files the
+command has opened is not recorded.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			seen, err := a.client.SeenContents(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.document(seen)
+			}
+			if len(seen) == 0 {
+				a.printf("the box had no declared data\n")
+			}
+			for _, s := range seen {
+				a.printf("%s: %s, at %s, verified %s\n", s.Path, s.Class, s.At, s.Time.Local().Format(time.DateTime))
+				a.printf("  %s, %s, root %s\n  seal %s\n", plural(s.Files, "file"), plural(int(s.Records), "record"), s.Root, s.Seal)
+			}
+			return nil
+		},
+	}
+	a.jsonFlag(cmd)
+	return cmd
 }

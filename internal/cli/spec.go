@@ -31,7 +31,7 @@ func (s *specFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&s.expose, "expose", nil, "show a folder or file of the host, read-only, at the same `PATH`")
 	f.StringArrayVar(&s.hide, "hide", nil, "hide what matches a .gitignore `PATTERN` from the box")
 	f.StringArrayVar(&s.env, "env", nil, "set a variable, `K=V`")
-	f.StringArrayVar(&s.data, "data", nil, "give the box declared data, `PATH=CLASS`")
+	f.StringArrayVar(&s.data, "data", nil, "give the box sealed data of a class, `PATH=CLASS`, at /data/NAME")
 	f.StringArrayVar(&s.allow, "allow", nil, "allow connections to `HOST[:PORT]`, by name; the port is 443 unless it says another")
 	f.StringVar(&s.upload, "upload", "", "what may be sent to each allowed host, `SIZE` (default "+proofbox.DefaultUpload.String()+")")
 	f.StringVar(&s.budget, "budget", "", "cap what the run may cost, in `USD`")
@@ -168,6 +168,11 @@ func (s *specFlags) absolute(spec *proofbox.Spec) error {
 	for i := range spec.Expose {
 		if spec.Expose[i], err = filepath.Abs(spec.Expose[i]); err != nil {
 			return fmt.Errorf("finding an exposed path: %w", err)
+		}
+	}
+	for i := range spec.Contents {
+		if spec.Contents[i].Path, err = filepath.Abs(spec.Contents[i].Path); err != nil {
+			return fmt.Errorf("finding the data: %w", err)
 		}
 	}
 	for _, kind := range []string{"dir:", "oci:"} {

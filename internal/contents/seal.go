@@ -73,7 +73,7 @@ func Seal(ctx context.Context, key *audit.Key, r proofbox.SealRequest, now time.
 
 func verified(key *audit.Key, path string, envelope []byte, seal proofbox.Seal) proofbox.Verified {
 	sum := sha256.Sum256(envelope)
-	return proofbox.Verified{Path: path, File: File(path), KeyID: key.ID(), Digest: hex.EncodeToString(sum[:]), Seal: seal}
+	return proofbox.Verified{Path: path, File: File(path), KeyID: key.ID(), Digest: hex.EncodeToString(sum[:]), Seal: seal, Envelope: envelope}
 }
 
 // replace writes a file so that a reader sees the old one or the new one.

@@ -37,7 +37,11 @@ func Freeze(ctx context.Context, key *audit.Key, path string, class proofbox.Cla
 		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 			return nil, fmt.Errorf("copying the data: %w", err)
 		}
-		return os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
+		w, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("copying the data: %w", err)
+		}
+		return w, w.Chmod(0o444) // whoever the box's user is on the host
 	})
 	return v, err
 }
@@ -105,7 +109,9 @@ func compare(ctx context.Context, path string, files []proofbox.SealedFile, to f
 		size, digest, err := digest(e, sealed, to)
 		if err != nil {
 			note(name, "cannot be verified: %v", err)
-		} else if size != sealed.Size || digest != sealed.SHA256 {
+		} else if size > sealed.Size {
+			note(name, "was changed: it has more than the %d bytes that were sealed", sealed.Size)
+		} else if digest != sealed.SHA256 {
 			note(name, "was changed: it has %d bytes and the SHA-256 %.12s…, and was sealed with %d and %.12s…", size, digest, sealed.Size, sealed.SHA256)
 		}
 		return nil

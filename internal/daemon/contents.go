@@ -2,9 +2,16 @@ package daemon
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"proofbox"
+	"proofbox/internal/api"
+	"proofbox/internal/box"
+	"proofbox/internal/box/jail"
 	"proofbox/internal/contents"
 	"proofbox/internal/contents/scan"
 )
@@ -39,4 +46,52 @@ func (d *Daemon) Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Ver
 // Verify holds a data set against its seal.
 func (d *Daemon) Verify(ctx context.Context, path string) (proofbox.Verified, error) {
 	return contents.Verify(ctx, d.key, path, "", time.Now())
+}
+
+// bring copies the contents that the spec declares into the run's folder,
+// verifying each byte of the copy, and notes what the box will see.
+func (s *session) bring(ctx context.Context, io api.Session) error {
+	declared := s.run.Plan.Spec.Contents
+	if len(declared) == 0 {
+		return nil
+	}
+	dir := filepath.Join(s.daemon.store.dir(s.run.ID), dataDir)
+	if err := s.note(box.Object{Kind: box.Folder, Name: dir}); err != nil {
+		return err
+	}
+	for i, c := range declared {
+		io.Event(proofbox.Event{Progress: fmt.Sprintf("verifying %q", c.Path)})
+		seen, err := s.bringOne(ctx, c, filepath.Join(dir, strconv.Itoa(i)), i)
+		if err != nil {
+			return err
+		}
+		s.run.Contents = append(s.run.Contents, seen)
+	}
+	return s.daemon.note(ctx, "contents", s.run.ID, s.run.Contents)
+}
+
+func (s *session) bringOne(ctx context.Context, c proofbox.Content, to string, i int) (proofbox.Seen, error) {
+	v, err := contents.Freeze(ctx, s.daemon.key, c.Path, c.Class, to, time.Now())
+	if err != nil {
+		return proofbox.Seen{}, err
+	}
+	kept := filepath.Join(s.daemon.store.dir(s.run.ID), fmt.Sprintf(sealFile, i))
+	if err := os.WriteFile(kept, v.Envelope, 0o600); err != nil {
+		return proofbox.Seen{}, fmt.Errorf("keeping the seal: %w", err)
+	}
+	info, err := os.Stat(to)
+	if err != nil {
+		return proofbox.Seen{}, fmt.Errorf("looking at the copied data: %w", err)
+	}
+	s.data = append(s.data, jail.Step{Bind: &jail.Bind{Source: to, Target: c.At, Folder: info.IsDir()}})
+	return proofbox.Seen{
+		Path: c.Path, At: c.At, Class: v.Seal.Class, Root: v.Seal.Root, Seal: v.Digest, KeyID: v.KeyID,
+		Files: len(v.Seal.Files), Bytes: v.Seal.Bytes, Records: v.Seal.Records, Kinds: v.Seal.Kinds, Time: time.Now().UTC(),
+	}, nil
+}
+
+// Seen tells which data sets a run's box could read.
+func (d *Daemon) Seen(ctx context.Context, run string) ([]proofbox.Seen, error) {
+	r, err := d.Show(ctx, run)
+	return r.Contents, err
 }

@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"proofbox"
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
+	"proofbox/internal/contents"
 	"proofbox/internal/gateway"
 	"proofbox/internal/image"
 	"proofbox/internal/policy"
@@ -38,6 +40,11 @@ func (d *Daemon) Plan(ctx context.Context, spec proofbox.Spec, command []string)
 	p, err := d.prepare(ctx, spec, command)
 	if err != nil {
 		return proofbox.Plan{}, err
+	}
+	for _, c := range p.plan.Spec.Contents {
+		if _, err := contents.Verify(ctx, d.key, c.Path, c.Class, time.Now()); err != nil {
+			return proofbox.Plan{}, err
+		}
 	}
 	if p.plan.Workspace == nil {
 		return p.plan, nil
@@ -159,6 +166,14 @@ func complete(spec proofbox.Spec) (proofbox.Spec, error) {
 	if err := checkName(spec.Name); err != nil {
 		return spec, err
 	}
+	spec.Contents = slices.Clone(spec.Contents)
+	for i, c := range spec.Contents {
+		if !filepath.IsAbs(c.Path) {
+			return spec, fmt.Errorf("the path %q of the data is not absolute", c.Path)
+		}
+		spec.Contents[i].Path = filepath.Clean(c.Path)
+		spec.Contents[i].At = cmp.Or(c.At, "/data/"+filepath.Base(c.Path))
+	}
 	if spec.Workspace.Original == noWorkspace {
 		return spec, nil
 	}
@@ -185,6 +200,9 @@ func mounts(p *prepared, spec proofbox.Spec) []proofbox.Mount {
 	}
 	for _, b := range p.expose {
 		list = append(list, proofbox.Mount{Source: b.Source, Target: b.Target, Why: "exposed"})
+	}
+	for _, c := range spec.Contents {
+		list = append(list, proofbox.Mount{Source: c.Path, Target: c.At, Why: "sealed " + string(c.Class) + " data, a copy"})
 	}
 	if spec.Workspace.Original != noWorkspace {
 		list = append(list, proofbox.Mount{

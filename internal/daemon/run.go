@@ -12,6 +12,7 @@ import (
 	"proofbox"
 	"proofbox/internal/api"
 	"proofbox/internal/box"
+	"proofbox/internal/box/jail"
 	"proofbox/internal/door"
 	"proofbox/internal/gateway"
 	"proofbox/internal/workspace"
@@ -30,6 +31,7 @@ type session struct {
 	objects  []box.Object          // what the run itself has journaled
 	released []proofbox.HostObject // the account so far
 	base     *workspace.Base       // nil without a workspace
+	data     []jail.Step           // what puts the verified copies of the contents into the box
 	output   *output
 	control  *control
 	gateway  *gateway.Gateway // nil where a trial has given the box another way out
@@ -145,6 +147,10 @@ func (s *session) supervise(ctx context.Context, req proofbox.RunRequest, io api
 	after := context.WithoutCancel(ctx)
 	if err != nil {
 		s.run.Ended = "proofbox could not start the box"
+		if refusal, ok := errors.AsType[*proofbox.Refusal](err); ok {
+			s.run.Ended, s.run.ExitCode = "refused by the rule "+refusal.Rule, proofbox.ExitRefused
+			err = errors.Join(err, s.daemon.note(after, "refused", s.run.ID, refusal))
+		}
 		if ctx.Err() != nil {
 			s.run.Ended, s.run.ExitCode, err = "stopped", proofbox.ExitKilled, nil
 		}
@@ -158,11 +164,14 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 	if err := s.freeze(ctx); err != nil {
 		return err
 	}
+	if err := s.bring(ctx, io); err != nil {
+		return err
+	}
 	io.Event(proofbox.Event{Progress: fmt.Sprintf("starting the %s box", s.run.Wall)})
 	terms := s.run.Plan.Terms
 	config := box.Config{
 		ID: s.run.ID, Dir: s.daemon.store.dir(s.run.ID), Journal: s.journal,
-		Runtime: s.prepared.runtime, Hostname: "box", Root: s.prepared.rootSteps(),
+		Runtime: s.prepared.runtime, Hostname: "box", Root: append(s.prepared.rootSteps(), s.data...),
 		Limits: terms.Limits, Enforced: terms.Enforced, Weakness: s.weakness,
 	}
 	if s.gateway != nil {

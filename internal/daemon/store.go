@@ -36,6 +36,8 @@ const (
 	controlFile  = "control.sock"
 	changesDir   = "changes"
 	baseDir      = "base"
+	dataDir      = "data"              // copies of the contents, while the run lives
+	sealFile     = "data-%d.dsse.json" // the seals by which they were verified
 )
 
 func (s store) dir(id string) string  { return filepath.Join(s.home, "runs", id) }

@@ -7,6 +7,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -47,7 +48,7 @@ func Decide(spec proofbox.Spec, host Host) (proofbox.Terms, error) {
 	spec.Risk = Risk(spec)
 	d := &decision{spec: spec, host: host}
 	for _, step := range []func() *proofbox.Refusal{
-		d.contents, d.openings, d.wall, d.image, d.limits, d.enforcement,
+		d.contents, d.openings, d.wall, d.carried, d.image, d.limits, d.enforcement,
 	} {
 		if refusal := step(); refusal != nil {
 			return proofbox.Terms{}, refusal
@@ -106,11 +107,37 @@ func (d *decision) contents() *proofbox.Refusal {
 		return refuse("real-data-needs-grant", "declare the data's class if it is not real; grants for real data are not in this version of proofbox",
 			"real data, and data that nobody declared counts as real, needs a grant with a person, a reason and an end date")
 	}
-	if len(d.spec.Contents) > 0 {
-		return refuse("contents-need-verification", "put the data into the workspace for now, or wait for sealed contents",
-			"this version of proofbox cannot yet verify that declared contents are what they claim to be, and does not mount what it cannot verify")
+	for i, c := range d.spec.Contents {
+		if refusal := placed(c, d.spec.Contents[:i]); refusal != nil {
+			return refusal
+		}
+		d.because("contents-as-sealed", "data at "+c.At, "the box gets a copy of %q, of which every byte was held against its %s seal", c.Path, c.Class)
 	}
 	d.because("data-class", "data "+string(declared), "the contents hold nothing more sensitive")
+	return nil
+}
+
+// placed checks where a data set is to be in the box: below /data, and in no
+// other one.
+func placed(c proofbox.Content, others []proofbox.Content) *proofbox.Refusal {
+	const repair = "give each of the contents a place of its own, such as /data/NAME"
+	if !strings.HasPrefix(c.At, "/data/") || path.Clean(c.At) != c.At {
+		return refuse("contents-below-data", repair, "%q is to be at %q, which is no path below /data", c.Path, c.At)
+	}
+	for _, o := range others {
+		if strings.HasPrefix(c.At+"/", o.At+"/") || strings.HasPrefix(o.At+"/", c.At+"/") {
+			return refuse("contents-below-data", repair, "%q and %q are both to be at %q", o.Path, c.Path, c.At)
+		}
+	}
+	return nil
+}
+
+// carried checks that the wall can carry contents.
+func (d *decision) carried() *proofbox.Refusal {
+	if len(d.spec.Contents) > 0 && d.terms.Wall == proofbox.MicroVM {
+		return refuse("contents-need-mounts", "choose the wall gvisor, if the risk allows it, or put the data into the workspace",
+			"this version of proofbox cannot give sealed contents to a microvm")
+	}
 	return nil
 }
 

@@ -8,10 +8,11 @@ import (
 )
 
 var (
-	phoneShape = regexp.MustCompile(`(?:\+|\b00)?\(?\d[\d()./ -]{5,22}\d`)
+	phoneShape = regexp.MustCompile(`(?:\+|\b00)?\(?\d[\d()./ -]{5,22}\d(?: ?(?:x|ext\.?) ?\d{1,6})?`)
 	// phoneLayout is how people write numbers and how few other things look.
 	phoneLayout = regexp.MustCompile(`^(?:\+?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}$`)
-	phoneWords  = []string{"phone", "tel", "mobile", "cell", "call", "fax", "sms", "whatsapp", "telefon", "office", "contact", "dial", "number at", "handy"}
+	phoneWords  = []string{"phone", "tel", "mobile", "cell", "call", "fax", "sms", "whatsapp", "telefon", "office", "contact", "dial", "number at", "handy", "desk", "answering", "message"}
+	extension   = regexp.MustCompile(` ?(?:x|ext\.?) ?\d{1,6}$`)
 	// notPhones are layouts of dates, times and numbers of other kinds.
 	notPhones = regexp.MustCompile(`^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|^\d{1,3}(?:\.\d{1,3}){3}$|^\d+\.\d+$|^\d{3}-\d\d-\d{4}$`)
 	// regions are those whose numbers are known without their country's code.
@@ -28,7 +29,7 @@ func phones(hits []hit, text string, start, end int, near string) []hit {
 		if first > 0 && letterOrDigit(text[first-1]) || last < len(text) && letterOrDigit(text[last]) {
 			continue
 		}
-		part := text[first:last]
+		part := extension.ReplaceAllString(text[first:last], "")
 		digits := compact(part)
 		plus := strings.HasPrefix(part, "+") || strings.HasPrefix(part, "00")
 		if len(digits) < 7 || len(digits) > 15 || notPhones.MatchString(part) {
