@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -236,13 +237,17 @@ func TestDeclared(t *testing.T) {
 	refused(t, err, "real-data-needs-grant", "ended")
 }
 
-// TestFreeze: what was verified is the copy.
+// TestFreeze: what was verified is the copy, and a box can read it whatever the
+// umask is. It is not parallel, because the umask is the whole process's.
 func TestFreeze(t *testing.T) {
-	t.Parallel()
 	key := newKey(t)
 	dir, to := sealed(t, key), filepath.Join(t.TempDir(), "copy")
+	defer syscall.Umask(syscall.Umask(0o077))
 	if _, err := Freeze(context.Background(), key, dir, proofbox.Synthetic, to, now); err != nil {
 		t.Fatal(err)
+	}
+	if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("the copy's folder is %v, %v", info, err)
 	}
 	write(t, filepath.Join(dir, "a.csv"), export)
 	got, err := os.ReadFile(filepath.Join(to, "a.csv"))

@@ -34,7 +34,7 @@ func Freeze(ctx context.Context, key *audit.Key, path string, class proofbox.Cla
 		if f.Name != "" {
 			target = filepath.Join(to, filepath.FromSlash(string(f.Name)))
 		}
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		if err := makeFolders(filepath.Dir(to), filepath.Dir(target)); err != nil {
 			return nil, fmt.Errorf("copying the data: %w", err)
 		}
 		w, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -44,6 +44,20 @@ func Freeze(ctx context.Context, key *audit.Key, path string, class proofbox.Cla
 		return w, w.Chmod(0o444) // whoever the box's user is on the host
 	})
 	return v, err
+}
+
+// makeFolders makes a folder and those above it, up to top, and lets everybody
+// read them, whatever this process's umask takes away.
+func makeFolders(top, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for ; len(dir) > len(top); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type nothing struct{ io.Writer }
