@@ -64,6 +64,11 @@ type Change struct {
 	// Choice is what was decided about the change as a whole, and can be taken
 	// back until it was applied.
 	Choice Choice `json:"choice,omitempty"`
+	// Partly is true where some hunks were decided to be kept, and not the
+	// change as a whole.
+	Partly bool `json:"partly,omitempty"`
+	// PartKept is true where some hunks are in the original, and not all.
+	PartKept bool `json:"part_kept,omitempty"`
 	// Patched is true where all of the change is in [Diff.Patch].
 	Patched bool `json:"patched,omitempty"`
 	// Hunks are the parts of a change of text that can be decided on one by

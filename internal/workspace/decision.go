@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"proofbox"
 )
 
@@ -80,9 +82,20 @@ func (c *Changes) loadDecisions() error {
 			d.Hunks = map[string]*hunkSelection{}
 		}
 		c.decisions[d.Path] = &d.decision
-		c.list.Changes[at].Choice = d.Choice
+		own := &c.list.Changes[at]
+		own.Choice, own.Partly, own.PartKept = d.Choice, d.takesPart(), !own.Kept && d.partKept()
 	}
 	return nil
+}
+
+// takesPart says whether a hunk that is not in the original yet is to be kept.
+func (d *decision) takesPart() bool {
+	for _, h := range d.Hunks {
+		if d.Choice == proofbox.Open && h.Choice == proofbox.Take && !h.Kept {
+			return true
+		}
+	}
+	return false
 }
 
 // saveDecisions writes them whole, so that a crash leaves the old or the new.
@@ -122,6 +135,11 @@ func (c *Changes) Decide(r proofbox.ChoiceRequest) error {
 	if len(r.Paths)+len(r.Hunks)+len(r.Allow) == 0 {
 		return errors.New("name paths or hunks to decide on")
 	}
+	unlock, err := c.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if len(r.Paths) > 0 {
 		selected, err := c.Select(r.Paths)
 		if err != nil {
@@ -144,6 +162,27 @@ func (c *Changes) Decide(r proofbox.ChoiceRequest) error {
 		}
 	}
 	return c.saveDecisions()
+}
+
+// lock makes sure that nobody else decides meanwhile, and reads once more what
+// was decided until now.
+func (c *Changes) lock() (unlock func(), err error) {
+	fd, err := openRoot(c.dir)
+	if err != nil {
+		return nil, fmt.Errorf("locking the decisions: %w", err)
+	}
+	if err := unix.Flock(fd, unix.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("locking the decisions: %w", err), unix.Close(fd))
+	}
+	unlock = func() {
+		_ = unix.Flock(fd, unix.LOCK_UN) // the close does it, too
+		unix.Close(fd)
+	}
+	if err := c.loadDecisions(); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
 }
 
 // allow notes a yes to a change with hazards.

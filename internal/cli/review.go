@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/spf13/cobra"
+
+	"proofbox"
+	"proofbox/client"
+	"proofbox/internal/review"
+)
+
+const reviewLong = `Decide on the screen what to keep of a run: change by change, hunk by hunk or line
+by line. Decisions are kept as they are made and can be taken back until they are
+applied, which the key a does. What would run on this machine later is marked with
+! and wants a yes of its own, after it was looked at. The key ? lists the keys.`
+
+func (a *app) reviewCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "review RUN", Short: "Decide on the screen what to keep of a run", Long: reviewLong, Args: oneRun,
+		Example: "  proofbox review last",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !isTerminal(a.stdin) || !isTerminal(a.stdout) {
+				return errors.New("a review needs a terminal; scripts use `proofbox diff --json` and `proofbox keep --hunk`")
+			}
+			screen, err := review.Open(cmd.Context(), reviewed{a.client, args[0]})
+			if err != nil {
+				return err
+			}
+			if _, err := tea.NewProgram(screen, tea.WithContext(cmd.Context()), tea.WithInput(a.stdin), tea.WithOutput(a.stdout)).Run(); err != nil {
+				return fmt.Errorf("reviewing: %w", err)
+			}
+			return nil
+		},
+	}
+}
+
+// reviewed is a run, as the screen wants it.
+type reviewed struct {
+	client *client.Client
+	run    string
+}
+
+func (r reviewed) Diff(ctx context.Context, req proofbox.DiffRequest) (proofbox.Diff, error) {
+	return r.client.Diff(ctx, r.run, req)
+}
+
+func (r reviewed) Decide(ctx context.Context, req proofbox.ChoiceRequest) error {
+	_, err := r.client.Decide(ctx, r.run, req)
+	return err
+}
+
+func (r reviewed) Keep(ctx context.Context, req proofbox.KeepRequest) (proofbox.KeepReceipt, error) {
+	return r.client.Keep(ctx, r.run, req)
+}

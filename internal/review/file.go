@@ -1,0 +1,375 @@
+package review
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	tea "charm.land/bubbletea/v2"
+
+	"proofbox"
+	"proofbox/internal/terminal"
+)
+
+// file is one change, with its text.
+type file struct {
+	change proofbox.Change
+	text   []textLine
+	cursor int
+	top    int
+	from   int // where a range begins, -1 for none
+	split  bool
+	shift  int // how many characters of each line are left of the screen
+}
+
+// textLine is a line as it came from the box, and where it belongs.
+type textLine struct {
+	text string
+	hunk int // index of its hunk, -1 for none
+	n    int // which line of its hunk, from 1; 0 for its head and notes
+}
+
+// open fetches the text of a change.
+func (m *model) open(i int) tea.Cmd {
+	path := m.diff.Changes[i].Path
+	return func() tea.Msg {
+		diff, err := m.run.Diff(m.ctx, proofbox.DiffRequest{Paths: []proofbox.Raw{path}})
+		diff.Changes = append([]proofbox.Change(nil), diff.Changes...)
+		for _, c := range diff.Changes {
+			if c.Path == path { // a folder has what is below it, too
+				diff.Changes = []proofbox.Change{c}
+				break
+			}
+		}
+		return opened{diff, err}
+	}
+}
+
+func (m *model) openFile(o opened) {
+	if m.failed(o.err) || len(o.diff.Changes) == 0 {
+		return
+	}
+	c := o.diff.Changes[0]
+	m.seen[c.Path] = true
+	m.file = newFile(c, string(o.diff.Text))
+}
+
+func newFile(c proofbox.Change, diff string) *file {
+	f := &file{change: c, from: -1}
+	add := func(text string, hunk, n int) { f.text = append(f.text, textLine{text, hunk, n}) }
+	for _, h := range c.Hazards {
+		where := ""
+		if h.Line > 0 {
+			where = fmt.Sprintf("line %d ", h.Line)
+		}
+		add("! "+where+h.Words, -1, 0)
+	}
+	if c.Refused != "" {
+		add("! never kept: "+c.Refused, -1, 0)
+	}
+	if len(c.Hunks) == 0 {
+		for line := range strings.Lines(diff) {
+			add(strings.TrimSuffix(line, "\n"), -1, 0)
+		}
+		return f
+	}
+	for i, h := range c.Hunks {
+		n := 0
+		for line := range strings.Lines(string(h.Text)) {
+			line = strings.TrimSuffix(line, "\n")
+			if h.N == 0 || strings.HasPrefix(line, "\\") || n == 0 && strings.HasPrefix(line, "@@") {
+				add(line, i, 0)
+				if n == 0 && h.N > 0 && strings.HasPrefix(line, "@@") {
+					n = 1
+				}
+				continue
+			}
+			add(line, i, n)
+			n++
+		}
+	}
+	return f
+}
+
+// hunk gives the hunk that the cursor is in, nil for none.
+func (f *file) hunk() *proofbox.Hunk {
+	if f.cursor >= len(f.text) || f.text[f.cursor].hunk < 0 {
+		return nil
+	}
+	return &f.change.Hunks[f.text[f.cursor].hunk]
+}
+
+// fileKey handles a key in a change.
+func (m *model) fileKey(key string) tea.Cmd {
+	f := m.file
+	if to, ok := moves(key, f.cursor, len(f.text), max(1, m.height-5)); ok {
+		f.cursor = to
+		return nil
+	}
+	i := indexOf(m.diff.Changes, f.change.Path)
+	switch key {
+	case "esc", "left", "h":
+		if f.from >= 0 {
+			f.from = -1
+			return nil
+		}
+		m.file = nil
+	case "tab":
+		f.jump(1)
+	case "shift+tab":
+		f.jump(-1)
+	case "v":
+		f.from = f.cursor
+		m.status = "a range begins here: move, then y or n; esc ends it"
+	case "b":
+		m.status = f.block()
+	case "s":
+		f.split = !f.split
+	case ">":
+		f.shift += shiftBy
+	case "<":
+		f.shift = max(0, f.shift-shiftBy)
+	case "Y":
+		return m.wholeFile(i, proofbox.Take)
+	case "N":
+		return m.wholeFile(i, proofbox.Drop)
+	case "U":
+		return m.wholeFile(i, proofbox.Open)
+	case "y":
+		return m.hunkChoice(i, proofbox.Take)
+	case "n":
+		return m.hunkChoice(i, proofbox.Drop)
+	case "u":
+		return m.hunkChoice(i, proofbox.Open)
+	}
+	return nil
+}
+
+// shiftBy is how far a line moves to the left, to show what is far right in it.
+const shiftBy = 40
+
+// jump goes to the next or the previous hunk.
+func (f *file) jump(by int) {
+	here := -1
+	if f.cursor < len(f.text) {
+		here = f.text[f.cursor].hunk
+	}
+	for i := f.cursor + by; i >= 0 && i < len(f.text); i += by {
+		if h := f.text[i].hunk; h != here && h >= 0 {
+			for i > 0 && f.text[i-1].hunk == h {
+				i--
+			}
+			f.cursor = i
+			return
+		}
+	}
+}
+
+// block makes a range of the changed lines around the cursor.
+func (f *file) block() string {
+	if len(f.text) == 0 || !f.text[f.cursor].changed() {
+		return "the cursor is on no changed line"
+	}
+	from, to := f.cursor, f.cursor
+	for from > 0 && f.text[from-1].changed() {
+		from--
+	}
+	for to+1 < len(f.text) && f.text[to+1].changed() {
+		to++
+	}
+	f.from, f.cursor = from, to
+	return fmt.Sprintf("%d lines: y or n decides on them; esc ends the range", to-from+1)
+}
+
+func (l textLine) changed() bool {
+	return l.n > 0 && (strings.HasPrefix(l.text, "+") || strings.HasPrefix(l.text, "-"))
+}
+
+// lines gives the lines of a hunk that a range has chosen; none without a range.
+func (f *file) chosen(hunk int) (lines []int) {
+	if f.from < 0 {
+		return nil
+	}
+	for i := min(f.from, f.cursor); i <= max(f.from, f.cursor); i++ {
+		if l := f.text[i]; l.hunk == hunk && l.changed() {
+			lines = append(lines, l.n)
+		}
+	}
+	return lines
+}
+
+// wholeFile decides on the change, and asks where it would run.
+func (m *model) wholeFile(i int, choice proofbox.Choice) tea.Cmd {
+	if i < 0 {
+		return nil
+	}
+	return m.gated(i, choice, func(allow []proofbox.Allowance) tea.Cmd {
+		cmd := m.choose([]int{i}, choice)
+		if cmd == nil && m.status != "" {
+			return nil
+		}
+		for j := range m.file.change.Hunks {
+			m.file.change.Hunks[j].Choice, m.file.change.Hunks[j].Lines = choice, nil
+		}
+		m.file.change.Choice = choice
+		if len(allow) > 0 {
+			m.queue = append(m.queue, proofbox.ChoiceRequest{Choice: choice, Allow: allow})
+		}
+		return cmd
+	})
+}
+
+// gated asks for a yes before something is kept that would run here.
+func (m *model) gated(i int, choice proofbox.Choice, act func([]proofbox.Allowance) tea.Cmd) tea.Cmd {
+	c := m.diff.Changes[i]
+	if choice != proofbox.Take || len(c.Hazards) == 0 || m.forbids(c, choice, false) != "" {
+		return act(nil)
+	}
+	lines := []string{"Keep " + terminal.Name(string(c.Path)) + "? On this machine it", ""}
+	for _, h := range c.Hazards {
+		lines = append(lines, "  "+terminal.Escape(h.Words))
+	}
+	lines = append(lines, "", "y keeps exactly these bytes nevertheless, any other key does not.")
+	m.ask = &question{lines: lines, yes: func() tea.Cmd {
+		return act([]proofbox.Allowance{{Path: c.Path, Hash: c.Hash}})
+	}}
+	return nil
+}
+
+// hunkChoice decides on the hunk at the cursor, or on the lines of a range in it.
+func (m *model) hunkChoice(i int, choice proofbox.Choice) tea.Cmd {
+	f := m.file
+	h := f.hunk()
+	switch {
+	case i < 0:
+		return nil
+	case len(f.change.Hunks) == 0:
+		m.status = "this change has no hunks: Y keeps it as a whole, N discards it"
+		return nil
+	case h == nil:
+		m.status = "the cursor is in no hunk: tab goes to one"
+		return nil
+	}
+	if why := m.forbids(m.diff.Changes[i], choice, false); why != "" {
+		m.status = why
+		return nil
+	}
+	lines := f.chosen(f.text[f.cursor].hunk)
+	if f.from >= 0 && len(lines) == 0 {
+		m.status = "no line of the range has changed"
+		return nil
+	}
+	return m.gated(i, choice, func(allow []proofbox.Allowance) tea.Cmd {
+		if f.change.Choice != proofbox.Open {
+			f.change.Choice = proofbox.Open
+		}
+		h.Choice, h.Lines, f.from = choice, lines, -1
+		m.diff.Changes[i].Choice = proofbox.Open
+		m.notePartly(i)
+		f.jump(1)
+		return m.decide(proofbox.ChoiceRequest{Choice: choice, Allow: allow, Hunks: []proofbox.HunkRef{{Path: f.change.Path, N: h.N, Lines: lines, Hash: h.Hash}}})
+	})
+}
+
+// notePartly notes whether some of a change's hunks are to be kept.
+func (m *model) notePartly(i int) {
+	some := false
+	for _, h := range m.file.change.Hunks {
+		some = some || h.Choice == proofbox.Take && !h.Kept
+	}
+	m.setPartly(i, some && m.file.change.Choice == proofbox.Open)
+}
+
+func (m *model) setPartly(i int, partly bool) {
+	c := &m.diff.Changes[i]
+	if c.Partly = partly; partly {
+		m.list.partly[c.Path] = true
+	} else {
+		delete(m.list.partly, c.Path)
+	}
+}
+
+// lines draws the part of the change that fits.
+func (f *file) lines(width, height int) []string {
+	out := []string{bold(fit(" "+terminal.Name(string(f.change.Path))+"  ("+f.change.Action()+")", width))}
+	height--
+	f.top = window(f.top, f.cursor, len(f.text), height)
+	for i := f.top; i < min(len(f.text), f.top+height); i++ {
+		out = append(out, f.line(i, width))
+	}
+	return out
+}
+
+// line draws one line: what was decided, and the text.
+func (f *file) line(i, width int) string {
+	l := f.text[i]
+	gutter := "    "
+	if l.hunk >= 0 {
+		gutter = f.gutter(l)
+	}
+	chosen := f.from >= 0 && i >= min(f.from, f.cursor) && i <= max(f.from, f.cursor)
+	body := terminal.Escape(l.text)
+	if f.split && l.n > 0 {
+		body = sides(body, width-4)
+	}
+	line := fit(gutter+shifted(expand(body), f.shift), width)
+	switch {
+	case i == f.cursor || chosen:
+		return reverse(pad(line, width))
+	case strings.HasPrefix(l.text, "! ") && l.hunk < 0:
+		return bold(line)
+	case strings.HasPrefix(l.text, "@@"):
+		return cyan(line)
+	case strings.HasPrefix(l.text, "+"):
+		return green(line)
+	case strings.HasPrefix(l.text, "-"):
+		return red(line)
+	}
+	return line
+}
+
+// gutter says what was decided about a line's hunk, or about the line itself.
+func (f *file) gutter(l textLine) string {
+	h := f.change.Hunks[l.hunk]
+	mark := map[proofbox.Choice]string{proofbox.Open: " ", proofbox.Take: "y", proofbox.Drop: "n"}[h.Choice]
+	if h.Kept {
+		mark = "k"
+	}
+	switch {
+	case l.n == 0 && strings.HasPrefix(l.text, "\\"):
+		return "    "
+	case l.n == 0:
+		return "[" + mark + "] "
+	}
+	if !l.changed() || len(h.Lines) > 0 && !slices.Contains(h.Lines, l.n) {
+		mark = " "
+	}
+	return " " + mark + "  "
+}
+
+// shifted leaves out the first characters of a line.
+func shifted(line string, by int) string {
+	for ; by > 0 && line != ""; by-- {
+		_, size := utf8.DecodeRuneInString(line)
+		line = line[size:]
+	}
+	return line
+}
+
+// sides puts a line of a hunk on the old or the new side, or on both.
+func sides(line string, width int) string {
+	half := max(10, (width-3)/2)
+	text := expand(line)
+	sign, body := " ", text
+	if text != "" {
+		sign, body = text[:1], text[1:]
+	}
+	switch sign {
+	case "-":
+		return pad(fit(text, half), half) + " │ "
+	case "+":
+		return strings.Repeat(" ", half) + " │ " + fit(text, half)
+	}
+	return pad(fit(" "+body, half), half) + " │ " + fit(" "+body, half)
+}

@@ -1,0 +1,313 @@
+package review
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"proofbox"
+	"proofbox/internal/terminal"
+)
+
+// filter says which changes are listed.
+type filter int
+
+const (
+	all filter = iota
+	risky
+	open
+)
+
+func (f filter) String() string {
+	return [...]string{"all changes", "what would run here or hides text", "what is open"}[f]
+}
+
+// list is the tree of changes.
+type list struct {
+	filter filter
+	search string
+	rows   []row
+	shown  []row // without those in closed folders
+	closed map[string]bool
+	cursor int
+	top    int
+	partly map[proofbox.Raw]bool // changes of which some hunks are decided on
+}
+
+// row is a folder or a change.
+type row struct {
+	folder string // with a slash at its end; empty for a change
+	change int    // its index; of a folder that has not changed itself, -1
+	depth  int
+	below  []int // the changes in a folder, and its own
+}
+
+// newList lists changes, which are sorted by path, with the folders that they
+// lie in.
+func newList(changes []proofbox.Change, f filter, search string) *list {
+	l := &list{filter: f, search: search, closed: map[string]bool{}, partly: map[proofbox.Raw]bool{}}
+	at := map[string]int{}
+	for i, c := range changes {
+		if c.Partly {
+			l.partly[c.Path] = true
+		}
+		if !l.wants(c) {
+			continue
+		}
+		path := string(c.Path)
+		depth := strings.Count(path, "/")
+		for end, level := 0, 0; level < depth; level++ {
+			end += strings.IndexByte(path[end:], '/') + 1
+			folder := path[:end]
+			j, ok := at[folder]
+			if !ok {
+				j = len(l.rows)
+				at[folder] = j
+				l.rows = append(l.rows, row{folder: folder, change: -1, depth: level})
+			}
+			l.rows[j].below = append(l.rows[j].below, i)
+		}
+		own := row{change: i, depth: depth}
+		if isParent(changes, i) {
+			own.folder, own.below = path+"/", []int{i}
+			at[own.folder] = len(l.rows)
+		}
+		l.rows = append(l.rows, own)
+	}
+	l.changed()
+	return l
+}
+
+// isParent says whether a change is a folder with further changes in it. Paths
+// sort by bytes, so that others may lie between.
+func isParent(changes []proofbox.Change, i int) bool {
+	if changes[i].After.Kind != proofbox.Folder && changes[i].Before.Kind != proofbox.Folder {
+		return false
+	}
+	below := string(changes[i].Path) + "/"
+	at, _ := slices.BinarySearchFunc(changes, below, func(c proofbox.Change, p string) int { return strings.Compare(string(c.Path), p) })
+	return at < len(changes) && strings.HasPrefix(string(changes[at].Path), below)
+}
+
+func (l *list) wants(c proofbox.Change) bool {
+	if l.search != "" && !strings.Contains(strings.ToLower(string(c.Path)), strings.ToLower(l.search)) {
+		return false
+	}
+	switch l.filter {
+	case risky:
+		return len(c.Hazards) > 0
+	case open:
+		return c.Choice == proofbox.Open && !c.Kept
+	}
+	return true
+}
+
+// at puts the cursor where another list had it, and closes the same folders.
+func (l *list) at(old *list) *list {
+	l.closed = old.closed
+	l.changed()
+	l.cursor = min(old.cursor, max(0, len(l.shown)-1))
+	return l
+}
+
+// changed hides what lies in closed folders.
+func (l *list) changed() {
+	l.shown = l.shown[:0]
+	skip := ""
+	depth := -1
+	for _, r := range l.rows {
+		if skip != "" && r.depth > depth {
+			continue
+		}
+		skip = ""
+		l.shown = append(l.shown, r)
+		if r.folder != "" && l.closed[r.folder] {
+			skip, depth = r.folder, r.depth
+		}
+	}
+	l.cursor = max(0, min(l.cursor, len(l.shown)-1))
+}
+
+// listKey handles a key in the list.
+func (m *model) listKey(key string) tea.Cmd {
+	l := m.list
+	page := max(1, m.height-4)
+	if to, ok := moves(key, l.cursor, len(l.shown), page); ok {
+		l.cursor = to
+		return nil
+	}
+	switch key {
+	case "f":
+		f := (l.filter + 1) % 3
+		m.list = newList(m.diff.Changes, f, l.search).at(l)
+		m.status = "listed: " + f.String()
+	case "/":
+		m.search = new(string)
+	case "esc":
+		m.list = newList(m.diff.Changes, all, "").at(l)
+	}
+	if len(l.shown) == 0 {
+		return nil
+	}
+	r := l.shown[l.cursor]
+	switch key {
+	case "enter", "right", "l":
+		if r.folder != "" {
+			l.closed[r.folder] = !l.closed[r.folder]
+			l.changed()
+			return nil
+		}
+		return m.open(r.change)
+	case "y":
+		return m.choose(r.all(), proofbox.Take)
+	case "n":
+		return m.choose(r.all(), proofbox.Drop)
+	case "u":
+		return m.choose(r.all(), proofbox.Open)
+	}
+	return nil
+}
+
+// all gives the changes that a row stands for.
+func (r row) all() []int {
+	if r.folder != "" {
+		return r.below
+	}
+	return []int{r.change}
+}
+
+// moves says where a key moves a cursor to.
+func moves(key string, at, n, page int) (int, bool) {
+	switch key {
+	case "up", "k":
+		at--
+	case "down", "j":
+		at++
+	case "pgup":
+		at -= page
+	case "pgdown", "space":
+		at += page
+	case "home", "g":
+		at = 0
+	case "end", "G":
+		at = n - 1
+	default:
+		return at, false
+	}
+	return max(0, min(at, n-1)), true
+}
+
+// lines draws the part of the list that fits.
+func (l *list) lines(changes []proofbox.Change, width, height int) []string {
+	if len(l.shown) == 0 {
+		return []string{"", "  Nothing is listed: " + l.filter.String() + ". f changes the filter, esc shows all."}
+	}
+	l.top = window(l.top, l.cursor, len(l.shown), height)
+	var out []string
+	for i := l.top; i < min(len(l.shown), l.top+height); i++ {
+		line := fit(l.line(l.shown[i], changes), width)
+		if i == l.cursor {
+			line = reverse(pad(line, width))
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// window scrolls so that a cursor is seen.
+func window(top, cursor, n, height int) int {
+	if cursor < top {
+		top = cursor
+	}
+	if cursor >= top+height {
+		top = cursor - height + 1
+	}
+	return max(0, min(top, n-height))
+}
+
+func (l *list) line(r row, changes []proofbox.Change) string {
+	indent := strings.Repeat("  ", min(r.depth, 10))
+	if r.folder != "" {
+		name := r.folder[strings.LastIndexByte(strings.TrimSuffix(r.folder, "/"), '/')+1:]
+		sign := "▾"
+		if l.closed[r.folder] {
+			sign = "▸"
+		}
+		mark, act := "   ", ""
+		if r.change >= 0 {
+			mark, act = l.mark(changes[r.change]), action(changes[r.change])+" "
+		}
+		return fmt.Sprintf(" %s   %s%s %s%s  (%d%s)", mark, indent, sign, act, terminal.Name(name), len(r.below), l.folderHazards(r, changes))
+	}
+	c := changes[r.change]
+	name := string(c.Path)[strings.LastIndexByte(string(c.Path), '/')+1:]
+	danger := " "
+	if len(c.Hazards) > 0 {
+		danger = "!"
+	}
+	text := fmt.Sprintf(" %s %s %s%s %s%s", l.mark(c), danger, indent, action(c), terminal.Name(name), amount(c))
+	switch {
+	case len(c.Hazards) > 0:
+		text += "  " + terminal.Escape(c.Hazards[0].Words)
+	case c.Refused != "":
+		text += "  never kept: " + terminal.Escape(c.Refused)
+	case c.From != "":
+		text += "  from " + terminal.Name(string(c.From))
+	}
+	return text
+}
+
+func (l *list) folderHazards(r row, changes []proofbox.Change) string {
+	n := 0
+	for _, i := range r.below {
+		if len(changes[i].Hazards) > 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d !", n)
+}
+
+// mark is what was decided about a change.
+func (l *list) mark(c proofbox.Change) string {
+	switch {
+	case c.Kept:
+		return "[k]"
+	case c.Choice == proofbox.Take:
+		return "[y]"
+	case c.Choice == proofbox.Drop:
+		return "[n]"
+	case l.partly[c.Path]:
+		return "[~]"
+	case c.PartKept:
+		return "[p]"
+	case c.Refused != "" || c.Drifted:
+		return "[x]"
+	}
+	return "[ ]"
+}
+
+func action(c proofbox.Change) string {
+	return map[string]string{"added": "A", "deleted": "D", "modified": "M"}[c.Action()]
+}
+
+func amount(c proofbox.Change) string {
+	switch {
+	case c.Binary || c.Large:
+		return fmt.Sprintf("  %s → %s", proofbox.Size(c.Before.Size).Rounded(), proofbox.Size(c.After.Size).Rounded())
+	case c.Insertions+c.Deletions > 0:
+		return fmt.Sprintf("  +%d -%d", c.Insertions, c.Deletions)
+	case c.After.Kind == proofbox.Folder || c.Before.Kind == proofbox.Folder:
+		return "/"
+	}
+	return ""
+}
+
+// indexOf finds a change by its path.
+func indexOf(changes []proofbox.Change, p proofbox.Raw) int {
+	return slices.IndexFunc(changes, func(c proofbox.Change) bool { return c.Path == p })
+}
