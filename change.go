@@ -49,8 +49,8 @@ type Change struct {
 	Insertions int `json:"insertions"`
 	Deletions  int `json:"deletions"`
 	// From is the path of the original that an added file has its bytes from,
-	// where one was found: all of them, or that share in percent. Renamed is
-	// true where the original's path is gone.
+	// where one was found: all of them, or Share percent. Renamed is true where
+	// that path is gone. The path that is gone is a change of its own.
 	From    Raw  `json:"from,omitempty"`
 	Share   int  `json:"share,omitempty"`
 	Renamed bool `json:"renamed,omitempty"`

@@ -58,6 +58,9 @@ func (b *Base) collect(ctx context.Context, upper *os.File, c *Changes) error {
 		return err
 	}
 	slices.SortFunc(c.list.Changes, func(x, y proofbox.Change) int { return strings.Compare(string(x.Path), string(y.Path)) })
+	if err := k.kin(); err != nil {
+		return err
+	}
 	if err := c.list.mark(); err != nil {
 		return err
 	}

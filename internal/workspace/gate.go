@@ -40,8 +40,11 @@ func Gated(c proofbox.Change) string {
 	if r.Line > 0 {
 		where = fmt.Sprintf("line %d ", r.Line)
 	}
-	if n := len(c.Hazards) - 1; n > 0 {
-		more = fmt.Sprintf(", and %d more reasons", n)
+	switch n := len(c.Hazards) - 1; {
+	case n == 1:
+		more = ", and for one more reason"
+	case n > 1:
+		more = fmt.Sprintf(", and for %d more reasons", n)
 	}
 	return fmt.Sprintf("%s%s%s; it wants a yes of its own: --allow %s", where, r.Words, more, c.Hash[len(digestPrefix):][:proofbox.MinAllowance])
 }
