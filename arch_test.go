@@ -42,11 +42,13 @@ const (
 	zstd    = "github.com/klauspost/compress"
 	phones  = "github.com/nyaruka/phonenumbers"
 	leaks   = "github.com/zricethezav/gitleaks/v8"
+	sqlite  = "modernc.org/sqlite"
 )
 
 // testTools are the modules that any test may use.
 var testTools = []string{
 	"github.com/google/go-cmp", "pgregory.net/rapid", "github.com/rogpeppe/go-internal", sys,
+	"github.com/anishathalye/porcupine", "github.com/openai/openai-go/v3", "github.com/anthropics/anthropic-sdk-go",
 }
 
 // layers is the house, from the ground up. ARCHITECTURE.md draws it.
@@ -66,6 +68,8 @@ var layers = map[string]layer{
 	"internal/door":        {ours: []string{"."}, theirs: []string{yamux, sys}, why: "the protocol, and the host's end"},
 	"internal/door/inside": {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
 	"internal/gateway":     {ours: []string{".", "internal/policy"}, why: "what leaves a box is decided by name, whoever carries it here"},
+	"internal/model":       {ours: []string{"."}, theirs: []string{yaml}, why: "a call to a model is held and settled by a purse, whoever keeps the money"},
+	"internal/spend":       {ours: []string{"."}, theirs: []string{sqlite}, why: "caps are one transaction, whatever the money is for"},
 	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
 	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/hazard", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
 	"internal/contents":    {ours: []string{".", "internal/audit", "internal/contents/scan", "internal/contents/tree"}, theirs: []string{mod}, why: "what data is, is shown without knowing who will see it"},
@@ -94,7 +98,7 @@ var layers = map[string]layer{
 
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
-	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/contents/scan", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/policy", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
+	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/contents/scan", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/spend", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/review", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/review": {ours: []string{".", "internal/terminal"}, theirs: []string{tui, columns}, why: "the screen knows a run by an interface that the command line fills"},
@@ -189,7 +193,7 @@ func among(path string, modules []string) bool {
 func TestLayersHold(t *testing.T) {
 	t.Parallel()
 	ground := []string{"internal/policy", "internal/audit", "internal/boxfile", "internal/terminal", "internal/hazard", "internal/debian", "internal/attach"}
-	nouns := []string{"internal/box", "internal/contents", "internal/door", "internal/gateway", "internal/image", "internal/workspace"}
+	nouns := []string{"internal/box", "internal/contents", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/spend", "internal/workspace"}
 	adapters := []string{"internal/box/oci", "internal/box/microvm"}
 	importers := func(target string) (names []string) {
 		for name, l := range layers {

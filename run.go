@@ -133,6 +133,8 @@ type Intent struct {
 // Spend is what a run has cost, in decimal text.
 type Spend struct {
 	USD string `json:"usd"`
+	// Cap is what it could have cost at most, where it had a budget.
+	Cap string `json:"cap,omitempty"`
 }
 
 // Tally counts changes by kind.

@@ -76,9 +76,36 @@ type Tool struct {
 
 // Model names a language model that the box may call.
 type Model struct {
-	Name     string `json:"name" yaml:"name"`
+	// Name is what the box and the provider call it.
+	Name string `json:"name" yaml:"name"`
+	// Provider is one of [Providers].
 	Provider string `json:"provider" yaml:"provider"`
-	Cap      bool   `json:"cap,omitempty" yaml:"cap"`
+	// Cap refuses the box where no budget caps what it may spend.
+	Cap bool `json:"cap,omitempty" yaml:"cap"`
+	// Script is the file that a scripted model answers from.
+	Script string `json:"script,omitempty" yaml:"script"`
+	// Price is required but for a scripted model, which else costs nothing.
+	Price *Price `json:"price,omitempty" yaml:"price"`
+	// MaxOutput is how many tokens the model answers with at most; 0 means
+	// [DefaultMaxOutput]. It is written into requests that do not say.
+	MaxOutput int `json:"max_output,omitempty" yaml:"max_output"`
+}
+
+// Providers are who a [Model] can be from: proofbox's own script, or a service
+// whose key proofbox finds in its own environment (OPENAI_API_KEY,
+// ANTHROPIC_API_KEY) and never gives to a box.
+var Providers = []string{"scripted", "openai", "anthropic"}
+
+// DefaultMaxOutput is a [Model]'s limit of output tokens where none is declared.
+const DefaultMaxOutput = 16384
+
+// Price is what a million tokens cost. What is written to a cache costs at least
+// what is read from it.
+type Price struct {
+	Input      Money `json:"input" yaml:"input"`
+	Output     Money `json:"output" yaml:"output"`
+	CacheRead  Money `json:"cache_read,omitzero" yaml:"cache_read"`
+	CacheWrite Money `json:"cache_write,omitzero" yaml:"cache_write"`
 }
 
 // Budget caps what a run may cost, in decimal text ("5.00").

@@ -13,6 +13,9 @@ type Terms struct {
 	Egress []Destination `json:"egress,omitempty"`
 	// Upload is how many bytes may be sent to each of them.
 	Upload Size `json:"upload,omitzero"`
+	// Cap is what calls to models may cost, all together; nil where nothing
+	// bounds it.
+	Cap *Money `json:"cap,omitempty"`
 	// Enforced says by which means each limit is enforced on this host, and
 	// names what is weaker than its usual form. Keys are the names of the
 	// fields of [Limits] in JSON.

@@ -129,6 +129,22 @@ func (c *Client) VerifyLog(ctx context.Context) (proofbox.LogReport, error) {
 	return ask[proofbox.LogReport](ctx, c, request{method: http.MethodGet, path: "/v1/log/verify"})
 }
 
+// Spending gives what every account has spent.
+func (c *Client) Spending(ctx context.Context) ([]proofbox.Balance, error) {
+	return ask[[]proofbox.Balance](ctx, c, request{method: http.MethodGet, path: "/v1/spend"})
+}
+
+// Cap caps an account and gives its balances.
+func (c *Client) Cap(ctx context.Context, r proofbox.CapRequest) ([]proofbox.Balance, error) {
+	return ask[[]proofbox.Balance](ctx, c, request{method: http.MethodPost, path: "/v1/spend/caps", body: r})
+}
+
+// VerifySpending replays the ledger of spending and looks for a moment at which
+// a cap was passed.
+func (c *Client) VerifySpending(ctx context.Context) (proofbox.SpendReport, error) {
+	return ask[proofbox.SpendReport](ctx, c, request{method: http.MethodGet, path: "/v1/spend/verify"})
+}
+
 // Doctor starts a real box behind every wall and says what works.
 func (c *Client) Doctor(ctx context.Context, progress func(proofbox.Event)) (proofbox.Health, error) {
 	return steps[proofbox.Health](ctx, c, request{method: http.MethodGet, path: "/v1/doctor"}, progress)

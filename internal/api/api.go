@@ -67,6 +67,16 @@ type Ledger interface {
 	VerifyLog(ctx context.Context) (proofbox.LogReport, error)
 }
 
+// Money is the ledger of what runs have spent.
+type Money interface {
+	// Spending gives every balance.
+	Spending(ctx context.Context) ([]proofbox.Balance, error)
+	// Cap caps an account and gives its balances.
+	Cap(ctx context.Context, r proofbox.CapRequest) ([]proofbox.Balance, error)
+	// VerifySpending replays the ledger from its beginning.
+	VerifySpending(ctx context.Context) (proofbox.SpendReport, error)
+}
+
 // Host looks after this machine.
 type Host interface {
 	Doctor(ctx context.Context, progress func(proofbox.Event)) (proofbox.Health, error)
@@ -102,6 +112,7 @@ type Service interface {
 	Changes
 	Decisions
 	Ledger
+	Money
 	Host
 	Walls
 	Contents
@@ -148,6 +159,9 @@ func Handler(s Service) http.Handler {
 		"PUT /v1/runs/{run}/files":    h.writeFile,
 		"GET /v1/log":                 h.log,
 		"GET /v1/log/verify":          h.verifyLog,
+		"GET /v1/spend":               h.spending,
+		"POST /v1/spend/caps":         h.cap,
+		"GET /v1/spend/verify":        h.verifySpending,
 		"GET /v1/doctor":              h.doctor,
 		"POST /v1/setup":              h.setup,
 		"POST /v1/breakout":           h.breakout,

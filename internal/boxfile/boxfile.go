@@ -152,6 +152,9 @@ func resolve(s *proofbox.Spec, dir string) {
 	for i := range s.Contents {
 		s.Contents[i].Path = abs(s.Contents[i].Path)
 	}
+	for i := range s.Models {
+		s.Models[i].Script = abs(s.Models[i].Script)
+	}
 	for _, kind := range []string{"dir:", "oci:"} {
 		if path, ok := strings.CutPrefix(s.Image, kind); ok {
 			s.Image = kind + abs(path)

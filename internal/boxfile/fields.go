@@ -97,7 +97,22 @@ func (d *document) tool(n ast.Node, t *proofbox.Tool) error {
 }
 
 func (d *document) model(n ast.Node, m *proofbox.Model) error {
-	return d.mapping(n, fields{"name": d.text(&m.Name), "provider": d.text(&m.Provider), "cap": d.truth(&m.Cap)})
+	return d.mapping(n, fields{
+		"name": d.text(&m.Name), "provider": d.text(&m.Provider), "cap": d.truth(&m.Cap), "script": d.text(&m.Script),
+		"price": d.price(m), "max_output": positive(d, &m.MaxOutput, d.whole),
+	})
+}
+
+func (d *document) price(m *proofbox.Model) func(ast.Node) error {
+	return func(n ast.Node) error {
+		m.Price = &proofbox.Price{}
+		return d.mapping(n, fields{
+			"input":       word(d, &m.Price.Input, proofbox.ParseMoney),
+			"output":      word(d, &m.Price.Output, proofbox.ParseMoney),
+			"cache_read":  word(d, &m.Price.CacheRead, proofbox.ParseMoney),
+			"cache_write": word(d, &m.Price.CacheWrite, proofbox.ParseMoney),
+		})
+	}
 }
 
 func (d *document) budget(s *proofbox.Spec) func(ast.Node) error {

@@ -50,7 +50,7 @@ func (a *app) showRun(r proofbox.Run) {
 	a.showPlan(r.Plan)
 	a.showControls(r.Controls)
 	a.printf("\nchanges    %d added, %d modified, %d deleted%s\n", r.Changes.Added, r.Changes.Modified, r.Changes.Deleted, decided(r))
-	a.printf("data       %d declared, intents %d, spent %s USD\n", len(r.Contents), len(r.Intents), r.Spend.USD)
+	a.printf("data       %d declared, intents %d, spent %s USD%s\n", len(r.Contents), len(r.Intents), r.Spend.USD, capText(r.Spend))
 	a.showCalls(r.Egress)
 	a.showTeardown(r.Teardown)
 	for _, w := range r.Warnings {
@@ -70,6 +70,13 @@ func (a *app) showControls(controls []proofbox.Control) {
 		}
 		a.printf("  %-8s %s: %s\n", mark, c.Name, c.Found)
 	}
+}
+
+func capText(s proofbox.Spend) string {
+	if s.Cap == "" {
+		return ""
+	}
+	return " of " + s.Cap
 }
 
 func decided(r proofbox.Run) string {

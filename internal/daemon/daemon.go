@@ -30,6 +30,7 @@ type Daemon struct {
 	runtimes map[proofbox.Wall]box.Runtime
 	host     *box.Host
 	network  gateway.Network // how gateways reach the world; nil as the host does
+	money    *money
 	key      *audit.Key
 	log      *audit.Log
 
@@ -74,7 +75,7 @@ func Open(home string) (*Daemon, error) {
 			},
 		},
 		host: &box.Host{State: home, Jail: programs.jail, Init: programs.init, Cgroups: cgroup.Detect(), Key: key},
-		key:  key, log: log,
+		key:  key, log: log, money: &money{home: home},
 		active: map[string]*session{},
 	}
 	if err := d.reap(context.Background()); err != nil {
@@ -129,7 +130,7 @@ func (d *Daemon) Close() error {
 		s.stop(box.Stopped)
 		<-s.done
 	}
-	return nil
+	return d.money.close()
 }
 
 func (d *Daemon) session(id string) *session {

@@ -69,7 +69,9 @@ func (s *session) takeDown(ctx context.Context) error {
 	}
 	if s.gateway != nil {
 		err = errors.Join(err, s.gateway.Close())
+		s.endModels()
 		s.listCalls()
+		err = errors.Join(err, s.daemon.settle(ctx, s.run))
 	}
 	if s.control != nil {
 		err = errors.Join(err, s.control.close())

@@ -19,6 +19,7 @@ import (
 	"proofbox/internal/contents"
 	"proofbox/internal/gateway"
 	"proofbox/internal/image"
+	"proofbox/internal/model"
 	"proofbox/internal/policy"
 	"proofbox/internal/workspace"
 )
@@ -281,6 +282,9 @@ func (s *session) environment() []string {
 	}
 	if s.gateway != nil {
 		maps.Copy(env, gateway.Environment(box.GatewayAddress))
+	}
+	if len(p.plan.Spec.Models) > 0 {
+		maps.Copy(env, model.Environment(box.GatewayAddress))
 	}
 	if p.shows(certificates) {
 		env["NODE_EXTRA_CA_CERTS"] = certificates + "/ca-certificates.crt" // node has a list of its own

@@ -49,6 +49,9 @@ func (d *Daemon) reapRun(ctx context.Context, id string) error {
 	if run.State != proofbox.Ended {
 		run.State, run.Ended, run.ExitCode, run.Finish = proofbox.Ended, "its supervisor died", proofbox.ExitFailed, now
 	}
+	if err := d.settle(ctx, run); err != nil {
+		return err
+	}
 	run.Teardown = &proofbox.Teardown{Run: id, Clean: box.Clean(objects), Time: now, Objects: objects, By: "reaper"}
 	if err := d.conclude(ctx, run); err != nil {
 		return err

@@ -36,6 +36,8 @@ type session struct {
 	control  *control
 	gateway  *gateway.Gateway // nil where a trial has given the box another way out
 
+	endModels context.CancelFunc // nil without a gateway
+
 	mu     sync.Mutex
 	box    *box.Box                // set once it has started, guarded by mu
 	cancel context.CancelCauseFunc // guarded by mu
@@ -94,9 +96,6 @@ func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, weakness bo
 		run: newRun(id, p), weakness: weakness,
 	}
 	s.run.Weakened = weakness.Names()
-	if !weakness.Network {
-		s.gateway = gateway.New(gateway.Config{Allow: p.plan.Terms.Egress, Upload: p.plan.Terms.Upload, Network: d.network})
-	}
 	d.enlist(s)
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.finish(ctx))
@@ -130,7 +129,27 @@ func (s *session) open(ctx context.Context) (err error) {
 	if s.control, err = s.daemon.serveControl(dir, s.note); err != nil {
 		return err
 	}
+	if err := s.openGateway(); err != nil {
+		return err
+	}
 	return s.daemon.note(ctx, "decision", s.run.ID, s.run.Plan.Terms)
+}
+
+// openGateway makes the run's way out.
+func (s *session) openGateway() error {
+	if s.weakness.Network {
+		return nil
+	}
+	terms := s.run.Plan.Terms
+	over, end := context.WithCancel(context.Background())
+	desk, err := s.daemon.desk(over, s.run.ID, s.prepared)
+	if err != nil {
+		end()
+		return err
+	}
+	s.endModels = end
+	s.gateway = gateway.New(gateway.Config{Allow: terms.Egress, Upload: terms.Upload, Models: desk, Network: s.daemon.network})
+	return nil
 }
 
 // supervise takes the run from its decided plan to its teardown.

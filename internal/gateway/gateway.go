@@ -41,6 +41,9 @@ type Config struct {
 	// Upload is how many bytes may be sent to each destination, whatever
 	// allowed it.
 	Upload proofbox.Size
+	// Models answers requests that are to the gateway itself; nil where there is
+	// nothing to answer.
+	Models http.Handler
 	// Network is how the world is reached; nil means as this host does.
 	Network Network
 }
@@ -140,6 +143,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.connect(w, r)
 	case r.URL.IsAbs():
 		g.forward(w, r)
+	case g.config.Models != nil:
+		g.models(w, r)
 	default:
 		http.Error(w, "proofbox: this is the way out of the box, a proxy; it is nobody to ask for "+quoted(r.URL.Path), http.StatusNotFound)
 	}

@@ -150,10 +150,9 @@ func (d *decision) openings() *proofbox.Refusal {
 	switch {
 	case len(s.Tools) > 0:
 		return refuse("tools-need-gateway", repair, "this version of proofbox has no stand-in for %q", s.Tools[0].Mock)
-	case len(s.Models) > 0:
-		return refuse("models-need-gateway", repair, "this version of proofbox cannot give a box the model %q", s.Models[0].Name)
-	case s.Budget != nil:
-		return refuse("budget-needs-gateway", repair, "this version of proofbox has no models to spend a budget of %s USD on", s.Budget.USD)
+	}
+	if refusal := d.models(); refusal != nil {
+		return refusal
 	}
 	return d.egress()
 }

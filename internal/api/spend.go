@@ -1,0 +1,26 @@
+package api
+
+import (
+	"net/http"
+
+	"proofbox"
+)
+
+func (h handler) spending(w http.ResponseWriter, r *http.Request) error {
+	list, err := h.service.Spending(r.Context())
+	return reply(w, list, err)
+}
+
+func (h handler) cap(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.CapRequest
+	if err := read(r, &req); err != nil {
+		return err
+	}
+	list, err := h.service.Cap(r.Context(), req)
+	return reply(w, list, err)
+}
+
+func (h handler) verifySpending(w http.ResponseWriter, r *http.Request) error {
+	report, err := h.service.VerifySpending(r.Context())
+	return reply(w, report, err)
+}

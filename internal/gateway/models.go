@@ -1,0 +1,48 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+
+	"proofbox"
+)
+
+// models has a request to the gateway itself answered, and enters it.
+func (g *Gateway) models(w http.ResponseWriter, r *http.Request) {
+	entry := g.ledger.open(proofbox.Call{Host: "models", Method: r.Method, Path: short(r.URL.Path)})
+	defer entry.close(nil)
+	r.Body = &heard{r.Body, entry}
+	g.config.Models.ServeHTTP(&told{w, entry}, r)
+}
+
+// heard is a request's body that counts.
+type heard struct {
+	io.ReadCloser
+	entry *entry
+}
+
+func (h *heard) Read(p []byte) (int, error) {
+	n, err := h.ReadCloser.Read(p)
+	h.entry.add(int64(n), 0)
+	return n, err
+}
+
+// told is an answer that counts.
+type told struct {
+	http.ResponseWriter
+	entry *entry
+}
+
+func (t *told) WriteHeader(status int) {
+	t.entry.answered(status)
+	t.ResponseWriter.WriteHeader(status)
+}
+
+func (t *told) Write(p []byte) (int, error) {
+	n, err := t.ResponseWriter.Write(p)
+	t.entry.add(0, int64(n))
+	return n, err
+}
+
+// Unwrap is for [http.ResponseController].
+func (t *told) Unwrap() http.ResponseWriter { return t.ResponseWriter }

@@ -1,0 +1,169 @@
+package spend_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"proofbox"
+	"proofbox/internal/spend"
+)
+
+// spenderEnv has this test binary spend until it is killed, in place of testing.
+const spenderEnv = "PROOFBOX_TEST_SPENDER"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(spenderEnv); path != "" {
+		spendUntilKilled(path)
+	}
+	os.Exit(m.Run())
+}
+
+// spendUntilKilled says "held" each time before it goes on, so that whoever
+// reads it knows that a hold is on the disk.
+func spendUntilKilled(path string) {
+	l, err := spend.Open(path)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	for {
+		h, err := l.Reserve(context.Background(), spend.Claim{Account: "a/b", Owner: "x", Fixed: 7})
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("held")
+		if err := l.Settle(context.Background(), h.ID, 3); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+}
+
+// TestKilledBetweenAnyTwoWrites kills real processes in the middle of their
+// work. What they said they hold is there, and the ledger is sound.
+func TestKilledBetweenAnyTwoWrites(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spend.db")
+	l := open(t, path)
+	if err := l.SetCap(t.Context(), "a", proofbox.Total, 1e9); err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for i := range 12 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), spenderEnv+"="+path)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for range i*7 + 1 {
+			if !lines.Scan() || lines.Text() != "held" {
+				t.Fatalf("the spender said %q", lines.Text())
+			}
+			said++
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for lines.Scan() { // what it said before it died
+			said++
+		}
+		_ = cmd.Wait() // it was killed
+		sound(t, l)
+	}
+	if _, err := l.Abandon(t.Context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	r := sound(t, l)
+	charged, err := l.Charged(t.Context(), "a")
+	if err != nil || charged < proofbox.Money(3*said) || r.Open != 0 {
+		t.Errorf("charged %s for %d holds that were said, %+v, %v", charged, said, r, err)
+	}
+}
+
+// step is one operation of a history: a hold of an amount, or its settlement.
+type step struct {
+	settles bool
+	amount  int64
+	charge  int64
+}
+
+// account is the whole of what a cap is about: one number against another.
+var account = porcupine.Model{
+	Init: func() any { return int64(0) },
+	Step: func(state, input, output any) (bool, any) {
+		spent, in, held := state.(int64), input.(step), output.(bool)
+		switch {
+		case in.settles:
+			return true, spent - in.amount + in.charge
+		case held:
+			return spent+in.amount <= limit, spent + in.amount
+		default:
+			return spent+in.amount > limit, spent
+		}
+	},
+	Equal: func(a, b any) bool { return a == b },
+}
+
+const limit = 100
+
+// TestLinearizable has several callers on several ledgers, and asks whether what
+// each was answered could have been answered one after the other.
+func TestLinearizable(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spend.db")
+	ledgers := []*spend.Ledger{open(t, path), open(t, path), open(t, path)}
+	if err := ledgers[0].SetCap(t.Context(), "a", proofbox.Total, limit); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var history []porcupine.Operation
+	began := time.Now()
+	note := func(client int, in step, call time.Duration, held bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		history = append(history, porcupine.Operation{
+			ClientId: client, Input: in, Call: int64(call), Output: held, Return: int64(time.Since(began)),
+		})
+	}
+	var wg sync.WaitGroup
+	for client := range 6 {
+		wg.Go(func() {
+			l := ledgers[client%len(ledgers)]
+			for i := range int64(25) {
+				amount := 10 + (i*7+int64(client)*13)%50
+				call := time.Since(began)
+				h, err := l.Reserve(t.Context(), spend.Claim{Account: "a/b", Owner: "x", Fixed: proofbox.Money(amount)})
+				note(client, step{amount: amount}, call, err == nil)
+				if err != nil {
+					continue
+				}
+				call = time.Since(began)
+				charge := i % 2
+				if err := l.Settle(t.Context(), h.ID, proofbox.Money(charge)); err != nil {
+					t.Errorf("settling: %v", err)
+				}
+				note(client, step{settles: true, amount: amount, charge: charge}, call, true)
+			}
+		})
+	}
+	wg.Wait()
+	if result := porcupine.CheckOperationsTimeout(account, history, 20*time.Second); result != porcupine.Ok {
+		t.Errorf("the history of %d operations is %s", len(history), result)
+	}
+	sound(t, ledgers[0])
+}

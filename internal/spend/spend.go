@@ -1,0 +1,264 @@
+// Package spend keeps accounts of money and holds each of them to its caps. What
+// a call can cost at most is held before the call is made, in one durable step
+// over every account that it counts for; what it did cost is charged when that
+// is known. At any instant, across processes and crashes, what an account has
+// charged and held is within each of its caps: there is no other way to spend.
+//
+// Every change is an event in the ledger, from which [Ledger.Verify] works out
+// all balances anew and looks for a moment at which a cap was passed.
+package spend
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"strings"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // the database
+
+	"proofbox"
+)
+
+// Ledger is a database of accounts. It may be used from many goroutines, and
+// several processes may have the same one open.
+type Ledger struct {
+	db   *sql.DB
+	now  func() time.Time
+	step func(name string) error // nil but for a test that crashes between two writes
+
+	mu         sync.Mutex           // held for a transaction
+	conn       *sql.Conn            // guarded by mu
+	statements map[string]*sql.Stmt // guarded by mu
+}
+
+// schema is the ledger's. Amounts are nano-dollars.
+const schema = `
+CREATE TABLE IF NOT EXISTS balances (
+	account TEXT NOT NULL, period TEXT NOT NULL,
+	charged INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0,
+	PRIMARY KEY (account, period)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS caps (
+	account TEXT NOT NULL, period TEXT NOT NULL, amount INTEGER NOT NULL,
+	PRIMARY KEY (account, period)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS holds (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	account TEXT NOT NULL, owner TEXT NOT NULL, at INTEGER NOT NULL, amount INTEGER NOT NULL,
+	charge INTEGER, detail TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS open_holds ON holds (owner) WHERE charge IS NULL;
+CREATE TABLE IF NOT EXISTS events (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	at INTEGER NOT NULL, kind TEXT NOT NULL, account TEXT NOT NULL, period TEXT NOT NULL DEFAULT '',
+	hold INTEGER NOT NULL DEFAULT 0, amount INTEGER NOT NULL, reported INTEGER);
+`
+
+// Kinds of events.
+const (
+	eventCap    = "cap"
+	eventHold   = "hold"
+	eventSettle = "settle"
+)
+
+// Open opens a ledger, and makes it where there is none.
+func Open(path string) (*Ledger, error) {
+	// What is committed is on the disk.
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(30000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)")
+	if err != nil {
+		return nil, fmt.Errorf("opening the ledger %q: %w", path, err)
+	}
+	l := &Ledger{db: db, now: time.Now, statements: map[string]*sql.Stmt{}}
+	if l.conn, err = db.Conn(context.Background()); err == nil {
+		_, err = l.conn.ExecContext(context.Background(), schema)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the ledger %q: %w", path, err), db.Close())
+	}
+	return l, nil
+}
+
+// Close closes the ledger. What is held stays held.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Join(l.conn.Close(), l.db.Close())
+}
+
+// Claim is what a call may cost: a fixed part, and units of which each costs the
+// same.
+type Claim struct {
+	Account string // a path, see [proofbox.Balance]
+	Owner   string // who settles; see [Ledger.Abandon]
+	Fixed   proofbox.Money
+	Each    proofbox.Money
+	// Units is how many are wanted, and Least the smallest number that is worth
+	// a call.
+	Units, Least int64
+	// Detail is kept with the hold: which price was applied to what.
+	Detail string
+}
+
+// Hold is money that is set aside for one call.
+type Hold struct {
+	ID     int64
+	Units  int64 // how many fit
+	Amount proofbox.Money
+	// Balances are those that have a cap, after the hold was taken.
+	Balances []proofbox.Balance
+	Time     time.Time
+}
+
+// Refused is why nothing was held.
+type Refused struct {
+	Account string
+	Period  string
+	Cap     proofbox.Money
+	Left    proofbox.Money
+	Needed  proofbox.Money // for the least that is worth a call
+}
+
+func (r *Refused) Error() string {
+	return fmt.Sprintf("the cap of %s USD (%s of %s) has %s USD left, and the call could cost %s USD",
+		r.Cap, r.Period, r.Account, r.Left, r.Needed)
+}
+
+// Reserve holds what a claim costs at most, with as many units as fit under
+// every cap of every account above; or it gives a [*Refused] and holds nothing.
+// When it returns, the hold is on the disk.
+func (l *Ledger) Reserve(ctx context.Context, c Claim) (Hold, error) {
+	if err := c.check(); err != nil {
+		return Hold{}, err
+	}
+	var h Hold
+	err := l.update(ctx, func(t *tx) error {
+		balances, err := t.capped(c.Account)
+		if err != nil {
+			return err
+		}
+		least := tightest(balances)
+		units, ok := c.fit(least.Left)
+		if !ok {
+			least.Needed = c.cost(c.Least)
+			return least
+		}
+		h = Hold{Units: units, Amount: c.cost(units), Time: time.Unix(0, t.at).UTC(), Balances: balances}
+		for i := range balances {
+			balances[i].Held += h.Amount
+		}
+		h.ID, err = t.hold(c, h.Amount)
+		return err
+	})
+	if err != nil {
+		return Hold{}, err
+	}
+	return h, nil
+}
+
+// check panics on a claim that no caller can mean, and refuses one that is no
+// amount of money any more.
+func (c Claim) check() error {
+	if c.Account == "" || c.Owner == "" || c.Fixed < 0 || c.Each < 0 || c.Least < 0 || c.Units < c.Least {
+		panic(fmt.Sprintf("spend: the claim %+v", c))
+	}
+	hi, lo := bits.Mul64(uint64(c.Each), uint64(c.Units))
+	if hi > 0 || lo > math.MaxInt64-uint64(c.Fixed) {
+		return fmt.Errorf("%d units at %s USD are more than can be counted", c.Units, c.Each)
+	}
+	return nil
+}
+
+func (c Claim) cost(units int64) proofbox.Money { return c.Fixed + c.Each*proofbox.Money(units) }
+
+// fit says how many units an amount is enough for.
+func (c Claim) fit(left proofbox.Money) (units int64, ok bool) {
+	if c.cost(c.Least) > left {
+		return 0, false
+	}
+	if c.cost(c.Units) <= left {
+		return c.Units, true
+	}
+	return int64((left - c.Fixed) / c.Each), true
+}
+
+// Settle charges what a call has cost and frees the rest of its hold. A charge
+// above the hold cannot be: the hold was all that the call could cost, so that
+// is what is charged, and what was reported is kept for whoever asks. It is an
+// error to settle a hold twice with different charges.
+func (l *Ledger) Settle(ctx context.Context, hold int64, charge proofbox.Money) error {
+	if charge < 0 {
+		panic(fmt.Sprintf("spend: a charge of %s USD", charge))
+	}
+	return l.update(ctx, func(t *tx) error { return t.settle(hold, charge) })
+}
+
+// Abandon charges every open hold of an owner who will not settle it any more,
+// in full, and says how many there were.
+func (l *Ledger) Abandon(ctx context.Context, owner string) (int, error) {
+	n := 0
+	err := l.update(ctx, func(t *tx) error {
+		open, err := t.open(owner)
+		if err != nil {
+			return err
+		}
+		n = len(open)
+		for _, h := range open {
+			if err := t.settle(h.id, h.amount); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
+// SetCap caps what an account spends in each period of a kind. A cap cannot be
+// below what is already charged and held.
+func (l *Ledger) SetCap(ctx context.Context, account string, period proofbox.Period, amount proofbox.Money) error {
+	if account == "" || strings.HasPrefix(account, "/") || strings.HasSuffix(account, "/") || strings.Contains(account, "//") {
+		return fmt.Errorf("%q is not the path of an account, such as team/anna", account)
+	}
+	return l.update(ctx, func(t *tx) error { return t.setCap(account, period, amount) })
+}
+
+// Balances gives every balance, by account and period.
+func (l *Ledger) Balances(ctx context.Context) (list []proofbox.Balance, err error) {
+	err = l.update(ctx, func(t *tx) error {
+		list, err = t.balances()
+		return err
+	})
+	return list, err
+}
+
+// Charged gives what an account has charged in total.
+func (l *Ledger) Charged(ctx context.Context, account string) (charged proofbox.Money, err error) {
+	err = l.update(ctx, func(t *tx) error {
+		_, err := t.one(`SELECT charged FROM balances WHERE account = ? AND period = 'total'`, []any{account}, []any{&charged})
+		return err
+	})
+	return charged, err
+}
+
+// update does work in one transaction: all of it, durably, or nothing. Each takes
+// the one lock for writing at its beginning.
+func (l *Ledger) update(ctx context.Context, work func(*tx) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := &tx{Ledger: l, ctx: ctx}
+	if _, err := t.write("the beginning", `BEGIN IMMEDIATE`); err != nil {
+		return errors.Join(err, t.rollback())
+	}
+	err := t.begin(l.now())
+	if err == nil {
+		err = work(t)
+	}
+	if err == nil {
+		_, err = t.write("the end", `COMMIT`)
+	}
+	if err != nil {
+		return errors.Join(err, t.rollback())
+	}
+	return nil
+}

@@ -1,0 +1,444 @@
+package spend_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"proofbox"
+	"proofbox/internal/spend"
+)
+
+func open(t testing.TB, path string) *spend.Ledger {
+	t.Helper()
+	l, err := spend.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() }) // a test may have closed it
+	return l
+}
+
+func fresh(t testing.TB) *spend.Ledger { return open(t, filepath.Join(t.TempDir(), "spend.db")) }
+
+// sound checks a ledger from its beginning.
+func sound(t interface{ Errorf(string, ...any) }, l *spend.Ledger) proofbox.SpendReport {
+	r, err := l.Verify(context.Background())
+	if err != nil || !r.OK {
+		t.Errorf("the ledger: %+v, %v", r, err)
+	}
+	return r
+}
+
+func claim(fixed, each proofbox.Money, units, least int64) spend.Claim {
+	return spend.Claim{Account: "team/anna/run", Owner: "run", Fixed: fixed, Each: each, Units: units, Least: least}
+}
+
+func TestReserveFitsUnderEveryCap(t *testing.T) {
+	t.Parallel()
+	l, ctx := fresh(t), t.Context()
+	for _, c := range []struct {
+		account string
+		period  proofbox.Period
+		amount  proofbox.Money
+	}{{"team", proofbox.Month, 1000}, {"team/anna", proofbox.Day, 500}, {"team/anna/run", proofbox.Total, 800}} {
+		if err := l.SetCap(ctx, c.account, c.period, c.amount); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Wanted is 10 + 100×10, and the tightest cap has 500.
+	h, err := l.Reserve(ctx, claim(10, 10, 100, 1))
+	if err != nil || h.Units != 49 || h.Amount != 500 || len(h.Balances) != 3 {
+		t.Fatalf("held %+v, %v", h, err)
+	}
+	_, err = l.Reserve(ctx, claim(10, 10, 100, 1))
+	refused, ok := errors.AsType[*spend.Refused](err)
+	if !ok || refused.Account != "team/anna" || refused.Left != 0 || refused.Needed != 20 {
+		t.Fatalf("over the cap: %v", err)
+	}
+	if err := l.Settle(ctx, h.ID, 100); err != nil {
+		t.Fatal(err)
+	}
+	// The last dollar is there to be spent: exactly what is left, to the nano.
+	h, err = l.Reserve(ctx, claim(0, 1, 1000, 400))
+	if err != nil || h.Units != 400 {
+		t.Fatalf("what was freed: %+v, %v", h, err)
+	}
+	// The day ends; the month's and the run's caps are left.
+	now := time.Now().Add(25 * time.Hour)
+	spend.SetClock(l, func() time.Time { return now })
+	if h, err = l.Reserve(ctx, claim(0, 1, 1000, 1)); err != nil || h.Units > 500 || h.Units < 300 {
+		t.Fatalf("on the next day: %+v, %v", h, err)
+	}
+	sound(t, l)
+}
+
+func TestSettling(t *testing.T) {
+	t.Parallel()
+	l, ctx := fresh(t), t.Context()
+	h, err := l.Reserve(ctx, claim(100, 0, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Settle(ctx, h.ID, 30); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Settle(ctx, h.ID, 30); err != nil {
+		t.Errorf("settling with the same again: %v", err)
+	}
+	if err := l.Settle(ctx, h.ID, 31); err == nil {
+		t.Error("a hold was settled twice")
+	}
+	if err := l.Settle(ctx, h.ID+1, 1); err == nil {
+		t.Error("a hold that is not there was settled")
+	}
+	h, err = l.Reserve(ctx, claim(100, 0, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Settle(ctx, h.ID, 1000); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := l.Charged(ctx, "team"); got != 130 || err != nil {
+		t.Errorf("charged %s, %v: a report above the bound is charged as the bound", got, err)
+	}
+	sound(t, l)
+}
+
+// TestCrashSettlesInFull: whoever dies with holds has spent them.
+func TestCrashSettlesInFull(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spend.db")
+	l, ctx := open(t, path), t.Context()
+	for range 3 {
+		if _, err := l.Reserve(ctx, claim(100, 0, 0, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, path)
+	if r := sound(t, l); r.Open != 3 {
+		t.Errorf("%d holds are open", r.Open)
+	}
+	if n, err := l.Abandon(ctx, "run"); n != 3 || err != nil {
+		t.Errorf("abandoned %d, %v", n, err)
+	}
+	if n, err := l.Abandon(ctx, "run"); n != 0 || err != nil {
+		t.Errorf("abandoned %d again, %v", n, err)
+	}
+	if got, err := l.Charged(ctx, "team/anna/run"); got != 300 || err != nil {
+		t.Errorf("charged %s, %v", got, err)
+	}
+	sound(t, l)
+}
+
+func TestCapIsNotBelowWhatIsSpent(t *testing.T) {
+	t.Parallel()
+	l, ctx := fresh(t), t.Context()
+	if _, err := l.Reserve(ctx, claim(100, 0, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.SetCap(ctx, "team", proofbox.Total, 99); err == nil || !strings.Contains(err.Error(), "or above") {
+		t.Errorf("a cap below what is held: %v", err)
+	}
+	if err := l.SetCap(ctx, "team", proofbox.Total, 100); err != nil {
+		t.Error(err)
+	}
+	for _, account := range []string{"", "/", "a/", "/a", "a//b"} {
+		if err := l.SetCap(ctx, account, proofbox.Total, 1); err == nil {
+			t.Errorf("%q is an account", account)
+		}
+	}
+}
+
+// TestClockSetBackGivesNothingAnew jumps back to yesterday.
+func TestClockSetBackGivesNothingAnew(t *testing.T) {
+	t.Parallel()
+	l, ctx := fresh(t), t.Context()
+	if err := l.SetCap(ctx, "team", proofbox.Day, 100); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Reserve(ctx, claim(100, 0, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now().Add(-48 * time.Hour)
+	spend.SetClock(l, func() time.Time { return before })
+	if _, err := l.Reserve(ctx, claim(1, 0, 0, 0)); err == nil {
+		t.Error("yesterday's money was there once more")
+	}
+}
+
+// TestVerifyFindsWhatIsWrong alters a sound ledger, and one that was written
+// without the check.
+func TestVerifyFindsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for name, alter := range map[string]func(context.Context, *spend.Ledger) error{
+		"a charge":    statement(`UPDATE balances SET charged = charged - 1`),
+		"a hold":      statement(`UPDATE holds SET charge = NULL`),
+		"an event":    statement(`UPDATE events SET amount = amount + 1 WHERE kind = 'hold'`),
+		"a lost one":  statement(`DELETE FROM events WHERE kind = 'hold'`),
+		"a balance":   statement(`DELETE FROM balances`),
+		"a lower cap": statement(`UPDATE events SET amount = 10 WHERE kind = 'cap'`),
+		"no check": func(ctx context.Context, l *spend.Ledger) error {
+			return spend.Overspend(ctx, l, claim(1001, 0, 0, 0))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, ctx := fresh(t), t.Context()
+			if err := l.SetCap(ctx, "team", proofbox.Total, 1000); err != nil {
+				t.Fatal(err)
+			}
+			h, err := l.Reserve(ctx, claim(100, 0, 0, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Settle(ctx, h.ID, 50); err != nil {
+				t.Fatal(err)
+			}
+			sound(t, l)
+			if err := alter(ctx, l); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := l.Verify(ctx); err != nil || r.OK || r.Problem == "" {
+				t.Errorf("found %+v, %v", r, err)
+			}
+		})
+	}
+}
+
+func statement(text string) func(context.Context, *spend.Ledger) error {
+	return func(ctx context.Context, l *spend.Ledger) error { return spend.Alter(ctx, l, text) }
+}
+
+// TestThousandCallersAndOneCap lets a thousand callers, in two processes' worth
+// of ledgers, run against one cap at once.
+func TestThousandCallersAndOneCap(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spend.db")
+	ledgers, ctx := []*spend.Ledger{open(t, path), open(t, path)}, t.Context()
+	const limit, each = 2500, 10
+	if err := ledgers[0].SetCap(ctx, "team", proofbox.Total, limit); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	got := 0
+	for i := range 1000 {
+		wg.Go(func() {
+			_, err := ledgers[i%2].Reserve(ctx, claim(each, 0, 0, 0))
+			if _, refused := errors.AsType[*spend.Refused](err); err != nil && !refused {
+				t.Errorf("reserving: %v", err)
+			}
+			if err == nil {
+				mu.Lock()
+				got++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if got != limit/each {
+		t.Errorf("%d callers had money for %d", got, limit/each)
+	}
+	sound(t, ledgers[1])
+}
+
+// errCrash is the death of the process.
+var errCrash = errors.New("the process dies")
+
+// TestModel draws histories of caps, holds, settlements and crashes between any
+// two writes, and holds the ledger against a model that fits on a page.
+func TestModel(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp(base, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &model{t: t, path: filepath.Join(dir, "spend.db"), holds: map[int64]held{}, spent: map[string]proofbox.Money{}, caps: map[string]proofbox.Money{}}
+		m.reopen()
+		defer func() { _ = m.ledger.Close() }()
+		t.Repeat(map[string]func(*rapid.T){
+			"cap": m.cap, "reserve": m.reserve, "settle": m.settle, "restart": func(*rapid.T) { m.reopen() },
+			"": m.check,
+		})
+	})
+}
+
+// model is what the ledger should be: total caps only, in three accounts.
+type model struct {
+	t      *rapid.T
+	path   string
+	ledger *spend.Ledger
+	left   int // writes before the next crash
+	holds  map[int64]held
+	spent  map[string]proofbox.Money // charged and held, by account
+	caps   map[string]proofbox.Money
+}
+
+type held struct {
+	account string
+	amount  proofbox.Money
+}
+
+func above(account string) []string {
+	if account == "a" {
+		return []string{"a"}
+	}
+	return []string{"a", account}
+}
+
+// reopen is the next process. It may die, too.
+func (m *model) reopen() {
+	if m.ledger != nil {
+		_ = m.ledger.Close()
+	}
+	l, err := spend.Open(m.path)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.ledger = l
+	if err := spend.Alter(context.Background(), l, `PRAGMA synchronous = off`); err != nil { // the host does not crash
+		m.t.Fatal(err)
+	}
+	m.arm()
+}
+
+// arm draws when the process dies next.
+func (m *model) arm() {
+	m.left = rapid.IntRange(1, 60).Draw(m.t, "writes before the crash")
+	spend.CrashAt(m.ledger, func(string) error {
+		if m.left--; m.left == 0 {
+			return errCrash
+		}
+		return nil
+	})
+}
+
+// survived says whether a step happened; after a crash it has not.
+func (m *model) survived(err error) bool {
+	if errors.Is(err, errCrash) {
+		m.reopen()
+		return false
+	}
+	return true
+}
+
+func (m *model) cap(t *rapid.T) {
+	account := rapid.SampledFrom([]string{"a", "a/b", "a/c"}).Draw(t, "account")
+	amount := proofbox.Money(rapid.Int64Range(0, 1000).Draw(t, "cap"))
+	err := m.ledger.SetCap(context.Background(), account, proofbox.Total, amount)
+	if !m.survived(err) {
+		return
+	}
+	if (err == nil) != (amount >= m.spent[account]) {
+		t.Fatalf("a cap of %d where %d is spent: %v", amount, m.spent[account], err)
+	}
+	if err == nil {
+		m.caps[account] = amount
+	}
+}
+
+func (m *model) reserve(t *rapid.T) {
+	c := spend.Claim{
+		Account: rapid.SampledFrom([]string{"a/b", "a/c"}).Draw(t, "account"), Owner: "x",
+		Fixed: proofbox.Money(rapid.Int64Range(0, 200).Draw(t, "fixed")), Each: proofbox.Money(rapid.Int64Range(0, 5).Draw(t, "each")),
+		Least: rapid.Int64Range(0, 5).Draw(t, "least"),
+	}
+	c.Units = c.Least + rapid.Int64Range(0, 100).Draw(t, "more")
+	h, err := m.ledger.Reserve(context.Background(), c)
+	if !m.survived(err) {
+		return
+	}
+	want, fits := c.Units, true
+	for want >= c.Least && !m.fits(c.Account, spend.Cost(c, want)) {
+		want--
+	}
+	if want < c.Least {
+		fits = false
+	}
+	if (err == nil) != fits || fits && h.Units != want {
+		t.Fatalf("%+v: held %+v, %v; want %d units, %t", c, h, err, want, fits)
+	}
+	if err == nil {
+		m.holds[h.ID] = held{c.Account, h.Amount}
+		m.count(c.Account, h.Amount)
+	}
+}
+
+func (m *model) fits(account string, amount proofbox.Money) bool {
+	for _, a := range above(account) {
+		if limit, ok := m.caps[a]; ok && m.spent[a]+amount > limit {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *model) count(account string, amount proofbox.Money) {
+	for _, a := range above(account) {
+		m.spent[a] += amount
+	}
+}
+
+func (m *model) settle(t *rapid.T) {
+	for id, h := range m.holds {
+		charge := proofbox.Money(rapid.Int64Range(0, int64(h.amount)+10).Draw(t, "charge"))
+		err := m.ledger.Settle(context.Background(), id, charge)
+		if !m.survived(err) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(m.holds, id)
+		m.count(h.account, min(charge, h.amount)-h.amount)
+		return
+	}
+}
+
+// check looks at the ledger without a chance to die.
+func (m *model) check(t *rapid.T) {
+	spend.CrashAt(m.ledger, nil)
+	defer m.arm()
+	r := sound(t, m.ledger)
+	if r.Open != len(m.holds) {
+		t.Fatalf("%d holds are open, want %d", r.Open, len(m.holds))
+	}
+	list, err := m.ledger.Balances(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range list {
+		if b.Period == string(proofbox.Total) && b.Charged+b.Held != m.spent[b.Account] {
+			t.Fatalf("%+v, want %d in all", b, m.spent[b.Account])
+		}
+	}
+}
+
+func BenchmarkReserveAndSettle(b *testing.B) {
+	l, ctx := fresh(b), b.Context()
+	if err := l.SetCap(ctx, "team", proofbox.Total, 1e18); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		h, err := l.Reserve(ctx, claim(100, 0, 0, 0))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := l.Settle(ctx, h.ID, 50); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

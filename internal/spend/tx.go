@@ -1,0 +1,298 @@
+package spend
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"proofbox"
+)
+
+// tx is one transaction of the ledger, the only one of its process.
+type tx struct {
+	*Ledger
+	ctx context.Context
+	at  int64 // nanoseconds since 1970: now, but never before what was
+}
+
+// begin takes the time. A clock that was set back must not give a day its money
+// anew.
+func (t *tx) begin(now time.Time) error {
+	var last int64
+	if _, err := t.one(`SELECT at FROM events ORDER BY seq DESC LIMIT 1`, nil, []any{&last}); err != nil {
+		return err
+	}
+	t.at = max(last, now.UnixNano())
+	return nil
+}
+
+// rollback undoes what was written, if a transaction is open at all.
+func (t *tx) rollback() error {
+	_, err := t.conn.ExecContext(context.WithoutCancel(t.ctx), `ROLLBACK`)
+	if err != nil && strings.Contains(err.Error(), "no transaction is active") {
+		return nil
+	}
+	return err
+}
+
+// before is asked before each write.
+func (t *tx) before(name string) error {
+	if t.step == nil {
+		return nil
+	}
+	return t.step(name)
+}
+
+// prepared gives a statement that is read only once for all transactions.
+func (t *tx) prepared(query string) (*sql.Stmt, error) {
+	if s := t.statements[query]; s != nil {
+		return s, nil
+	}
+	s, err := t.conn.PrepareContext(t.ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a statement of the ledger: %w", err)
+	}
+	t.statements[query] = s
+	return s, nil
+}
+
+// one reads the first row of an answer; it says whether there was one.
+func (t *tx) one(query string, args, into []any) (bool, error) {
+	s, err := t.prepared(query)
+	if err != nil {
+		return false, err
+	}
+	err = s.QueryRowContext(t.ctx, args...).Scan(into...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading the ledger: %w", err)
+	}
+	return true, nil
+}
+
+// all reads every row of an answer.
+func (t *tx) all(query string, args []any, read func(scan func(...any) error) error) error {
+	s, err := t.prepared(query)
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(t.ctx, args...)
+	if err != nil {
+		return fmt.Errorf("reading the ledger: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := read(rows.Scan); err != nil {
+			return fmt.Errorf("reading the ledger: %w", err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reading the ledger: %w", err)
+	}
+	return nil
+}
+
+// write makes one change. name says to which table.
+func (t *tx) write(name, query string, args ...any) (sql.Result, error) {
+	s, err := t.prepared(query)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.before(name); err != nil {
+		return nil, err
+	}
+	r, err := s.ExecContext(t.ctx, args...)
+	if err != nil {
+		return nil, fmt.Errorf("writing %s to the ledger: %w", name, err)
+	}
+	return r, nil
+}
+
+// scopes gives an account and every one above it.
+func scopes(account string) []string {
+	var list []string
+	for i, c := range account {
+		if c == '/' {
+			list = append(list, account[:i])
+		}
+	}
+	return append(list, account)
+}
+
+// spans gives the three periods that a moment is in, as keys.
+func spans(at int64) []string {
+	t := time.Unix(0, at).UTC()
+	return []string{
+		string(proofbox.Total),
+		string(proofbox.Day) + t.Format(" 2006-01-02"),
+		string(proofbox.Month) + t.Format(" 2006-01"),
+	}
+}
+
+// kindOf gives the kind of a period.
+func kindOf(span string) string {
+	kind, _, _ := strings.Cut(span, " ")
+	return kind
+}
+
+// list writes names for json_each of SQLite.
+func list(names []string) string {
+	text, err := json.Marshal(names)
+	if err != nil {
+		panic(fmt.Sprintf("spend: encoding names: %v", err))
+	}
+	return string(text)
+}
+
+// capped gives the balances of an account, and of those above it, that have a
+// cap.
+func (t *tx) capped(account string) ([]proofbox.Balance, error) {
+	found := []proofbox.Balance{}
+	err := t.all(`SELECT c.account, p.value, c.amount, COALESCE(b.charged, 0), COALESCE(b.held, 0)
+		FROM json_each(?) a JOIN caps c ON c.account = a.value
+		JOIN json_each(?) p ON c.period = p.value OR p.value LIKE c.period || ' %'
+		LEFT JOIN balances b ON b.account = c.account AND b.period = p.value
+		ORDER BY a.key, p.key`, []any{list(scopes(account)), list(spans(t.at))}, func(scan func(...any) error) error {
+		b := proofbox.Balance{Cap: new(proofbox.Money)}
+		err := scan(&b.Account, &b.Period, b.Cap, &b.Charged, &b.Held)
+		found = append(found, b)
+		return err
+	})
+	return found, err
+}
+
+// tightest says which of some balances leaves the least, and how much.
+func tightest(balances []proofbox.Balance) *Refused {
+	least := &Refused{Left: math.MaxInt64}
+	for _, b := range balances {
+		if left := *b.Cap - b.Charged - b.Held; left < least.Left {
+			least = &Refused{Account: b.Account, Period: b.Period, Cap: *b.Cap, Left: left}
+		}
+	}
+	return least
+}
+
+// hold writes a hold and counts it.
+func (t *tx) hold(c Claim, amount proofbox.Money) (int64, error) {
+	r, err := t.write("a hold", `INSERT INTO holds (account, owner, at, amount, detail) VALUES (?, ?, ?, ?, ?)`, c.Account, c.Owner, t.at, amount, c.Detail)
+	if err != nil {
+		return 0, err
+	}
+	id, err := r.LastInsertId()
+	if err != nil {
+		return 0, fmt.Errorf("writing a hold to the ledger: %w", err)
+	}
+	if err := t.count(c.Account, t.at, 0, amount); err != nil {
+		return 0, err
+	}
+	_, err = t.write("an event", `INSERT INTO events (at, kind, account, hold, amount) VALUES (?, ?, ?, ?, ?)`, t.at, eventHold, c.Account, id, amount)
+	return id, err
+}
+
+// count changes the balances of an account and of those above it, in the periods
+// of a moment.
+func (t *tx) count(account string, at int64, charged, held proofbox.Money) error {
+	_, err := t.write("the balances", `INSERT INTO balances (account, period, charged, held)
+		SELECT a.value, p.value, ?, ? FROM json_each(?) a, json_each(?) p WHERE true
+		ON CONFLICT DO UPDATE SET charged = charged + excluded.charged, held = held + excluded.held`,
+		charged, held, list(scopes(account)), list(spans(at)))
+	return err
+}
+
+// settle charges a hold. What it counts for are the periods in which it was
+// taken.
+func (t *tx) settle(hold int64, charge proofbox.Money) error {
+	var account string
+	var at int64
+	var amount proofbox.Money
+	var before sql.NullInt64
+	found, err := t.one(`SELECT account, at, amount, charge FROM holds WHERE id = ?`, []any{hold}, []any{&account, &at, &amount, &before})
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("the ledger has no hold %d", hold)
+	}
+	reported := charge
+	charge = min(charge, amount)
+	if before.Valid && proofbox.Money(before.Int64) == charge {
+		return nil
+	}
+	if before.Valid {
+		return fmt.Errorf("hold %d is settled already, with %s USD", hold, proofbox.Money(before.Int64))
+	}
+	if _, err := t.write("a settlement", `UPDATE holds SET charge = ? WHERE id = ?`, charge, hold); err != nil {
+		return err
+	}
+	if err := t.count(account, at, charge, -amount); err != nil {
+		return err
+	}
+	_, err = t.write("an event", `INSERT INTO events (at, kind, account, hold, amount, reported) VALUES (?, ?, ?, ?, ?, ?)`,
+		t.at, eventSettle, account, hold, charge, reported)
+	return err
+}
+
+// openHold is a hold that is not settled.
+type openHold struct {
+	id     int64
+	amount proofbox.Money
+}
+
+func (t *tx) open(owner string) (holds []openHold, err error) {
+	err = t.all(`SELECT id, amount FROM holds WHERE owner = ? AND charge IS NULL ORDER BY id`, []any{owner}, func(scan func(...any) error) error {
+		var h openHold
+		err := scan(&h.id, &h.amount)
+		holds = append(holds, h)
+		return err
+	})
+	return holds, err
+}
+
+func (t *tx) setCap(account string, period proofbox.Period, amount proofbox.Money) error {
+	i := slices.Index(proofbox.Periods, period)
+	if i < 0 || amount < 0 {
+		panic(fmt.Sprintf("spend: a cap of %s USD in each %q", amount, period))
+	}
+	span := spans(t.at)[i]
+	var charged, held proofbox.Money
+	if _, err := t.one(`SELECT charged, held FROM balances WHERE account = ? AND period = ?`, []any{account, span}, []any{&charged, &held}); err != nil {
+		return err
+	}
+	if charged+held > amount {
+		return fmt.Errorf("%s has already spent %s USD in %s and holds %s USD more; a cap can be %s USD or above",
+			account, charged, span, held, charged+held)
+	}
+	if _, err := t.write("a cap", `INSERT INTO caps (account, period, amount) VALUES (?, ?, ?)
+		ON CONFLICT DO UPDATE SET amount = excluded.amount`, account, string(period), amount); err != nil {
+		return err
+	}
+	_, err := t.write("an event", `INSERT INTO events (at, kind, account, period, amount) VALUES (?, ?, ?, ?, ?)`, t.at, eventCap, account, string(period), amount)
+	return err
+}
+
+// balances gives every balance, and every cap of an account that has none.
+func (t *tx) balances() ([]proofbox.Balance, error) {
+	found := []proofbox.Balance{}
+	err := t.all(`SELECT b.account, b.period, b.charged, b.held, c.amount FROM balances b
+			LEFT JOIN caps c ON c.account = b.account AND (c.period = b.period OR b.period LIKE c.period || ' %')
+		UNION ALL SELECT account, period, 0, 0, amount FROM caps WHERE account NOT IN (SELECT account FROM balances)
+		ORDER BY 1, 2`, nil, func(scan func(...any) error) error {
+		var b proofbox.Balance
+		var limit sql.NullInt64
+		err := scan(&b.Account, &b.Period, &b.Charged, &b.Held, &limit)
+		if limit.Valid {
+			b.Cap = new(proofbox.Money(limit.Int64))
+		}
+		found = append(found, b)
+		return err
+	})
+	return found, err
+}
