@@ -3,6 +3,7 @@ package spend_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,6 +24,10 @@ const spenderEnv = "PROOFBOX_TEST_SPENDER"
 func TestMain(m *testing.M) {
 	if path := os.Getenv(spenderEnv); path != "" {
 		spendUntilKilled(path)
+	}
+	// Each history of TestModel is a database; more of them with -rapid.checks.
+	if err := flag.Set("rapid.checks", "25"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
