@@ -218,14 +218,14 @@ type eventReader struct {
 
 func (e *eventReader) add(p []byte, found func(data []byte)) {
 	for len(p) > 0 {
-		end := bytes.IndexByte(p, '\n')
-		if end < 0 {
+		before, after, ok := bytes.Cut(p, []byte{'\n'})
+		if !ok {
 			e.keep(p)
 			return
 		}
-		e.keep(p[:end])
+		e.keep(before)
 		e.end(strings.TrimSuffix(string(e.line), "\r"), found)
-		e.line, p = e.line[:0], p[end+1:]
+		e.line, p = e.line[:0], after
 	}
 }
 
