@@ -89,8 +89,10 @@ func (s *stage) listen(note func(box.Object) error) error {
 			return err
 		}
 	}
+	// Not in the state folder, whose path can be longer than the address of a
+	// socket: gVisor's twin then refuses to connect, whatever it is shown.
 	for _, name := range []string{"control", "door"} {
-		if err := s.listenIn(name, s.words["state-folder"]); err != nil {
+		if err := s.listenIn(name, s.words["tmp-folder"]); err != nil {
 			return err
 		}
 	}

@@ -60,7 +60,9 @@ func TestFilesThatWereOnlyOpenedAreNoChange(t *testing.T) {
 	wantChanges(t, c, `modified "mode" file→file`)
 	var patch strings.Builder
 	must(t, c.WriteUnified(&patch, c.List()))
-	if want := "diff --git a/mode b/mode\nold mode 100644\nnew mode 100755\n"; patch.String() != want {
+	want := "# ! mode has become executable: it runs when its name is called\n" +
+		"diff --git a/mode b/mode\nold mode 100644\nnew mode 100755\n"
+	if patch.String() != want {
 		t.Errorf("the patch is %q", patch.String())
 	}
 }
