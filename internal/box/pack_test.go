@@ -367,8 +367,8 @@ func TestPackedRootIsVerified(t *testing.T) {
 	}{
 		"kept":    {func(string) error { return nil }, false},
 		"touched": {func(p string) error { return os.Chtimes(p, time.Time{}, time.Unix(1, 0)) }, false},
-		"altered": {func(p string) error { return overwrite(p, 2000) }, true},
-		"cut":     {func(p string) error { return os.Truncate(p, 4096) }, true},
+		"altered": {func(p string) error { return errors.Join(os.Chmod(p, 0o600), overwrite(p, 2000)) }, true},
+		"cut":     {func(p string) error { return errors.Join(os.Chmod(p, 0o600), os.Truncate(p, 4096)) }, true},
 		"gone":    {os.Remove, true},
 		"no record": {func(p string) error {
 			return os.Remove(strings.TrimSuffix(p, ".erofs") + ".json")
