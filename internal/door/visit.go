@@ -1,6 +1,7 @@
 package door
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,6 +37,12 @@ func (d *Door) Accept() (*Visit, error) {
 	if err != nil {
 		<-d.visits
 		return nil, fmt.Errorf("waiting for a visit: %w", err)
+	}
+	select {
+	case <-d.Done(): // which also frees the places of all visits
+		<-d.visits
+		return nil, errors.Join(fmt.Errorf("waiting for a visit: %w", net.ErrClosed), s.Close())
+	default:
 	}
 	return &Visit{Stream: s, door: d}, nil
 }

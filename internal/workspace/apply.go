@@ -224,6 +224,34 @@ func (t *target) place(r *record, steps []step) error {
 	return nil
 }
 
+// writable makes sure that every folder in which something changes may be
+// written to, where this keep does not open it up itself.
+func (t *target) writable(steps []step) error {
+	known := map[string]bool{}
+	for _, s := range steps {
+		if s.change.Before.Kind == proofbox.Folder {
+			known[string(s.change.Path)] = true
+		}
+	}
+	for _, s := range steps {
+		dir, _ := splitPath(string(s.change.Path))
+		if known[dir] {
+			continue
+		}
+		known[dir] = true
+		fd, err := openBeneath(t.root, dir, unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			continue // this keep makes it
+		}
+		err = unix.Faccessat(fd, "", unix.W_OK|unix.X_OK, unix.AT_EMPTY_PATH)
+		unix.Close(fd)
+		if errors.Is(err, unix.EACCES) {
+			return fmt.Errorf("nothing was kept: %q cannot change, because its folder %q may not be written to; give its owner that right (chmod u+w) and keep again", s.change.Path, dir)
+		}
+	}
+	return nil
+}
+
 // usable says whether a folder can hold temporary names, and remembers it.
 func (t *target) usable(dir string, leaving, known map[string]bool) bool {
 	ok, found := known[dir]

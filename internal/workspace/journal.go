@@ -177,6 +177,9 @@ func (c *Changes) carryOut(ctx context.Context, t *target, r *record, steps []st
 	if len(steps) == 0 && r.Undoes == 0 {
 		return nil
 	}
+	if err := t.writable(steps); err != nil {
+		return err
+	}
 	if err := t.place(r, steps); err != nil {
 		return err
 	}

@@ -3,7 +3,10 @@ package workspace
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,7 +28,11 @@ func everyKind(t testing.TB) *site {
 		"text": "1\n2\n3\n", "binary": "\x00", "mode": "x", "gone/deep/file": "x", "gone/link": "→deep", "link": "→text",
 		"file to folder": "x", "folder to file/in it": "x", "closed/file": "x", "empty/": "", "file to link": "x",
 	})
-	must(t, os.Chmod(s.original+"/closed", 0o500))
+	closed := fs.FileMode(0o500)
+	if os.Geteuid() != 0 {
+		closed = 0o700 // see TestClosedFolderIsNamed
+	}
+	must(t, os.Chmod(s.original+"/closed", closed))
 	s.freeze(t, false)
 	must(t, os.RemoveAll(s.upper))
 	copyAll(t, s.original, s.upper)
@@ -41,7 +48,7 @@ func everyKind(t testing.TB) *site {
 		"file to folder/a/b": "x", "folder to file": "x", "closed/file": "y", "closed/new": "z", "file to link": "→text",
 	})
 	must(t, os.Chmod(s.upper+"/mode", 0o755))
-	must(t, os.Chmod(s.upper+"/closed", 0o500))
+	must(t, os.Chmod(s.upper+"/closed", closed))
 	return s
 }
 
@@ -70,6 +77,28 @@ func copyAll(t testing.TB, from, to string) {
 		if e.Kind == proofbox.File || e.Kind == proofbox.Folder {
 			must(t, os.Chmod(to+"/"+string(p), e.Mode))
 		}
+	}
+}
+
+// TestClosedFolderIsNamed: a folder that its owner has closed stays closed, and
+// nothing is kept in part. Root may write to every folder.
+func TestClosedFolderIsNamed(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("root may write to every folder")
+	}
+	s := newSite(t, map[string]string{"closed/file": "x", "other": "x"})
+	must(t, os.Chmod(s.original+"/closed", 0o500))
+	s.freeze(t, false)
+	plant(t, s.upper, map[string]string{"closed/file": "y", "other": "y"})
+	must(t, os.Chmod(s.upper+"/closed", 0o500))
+	t.Cleanup(func() { must(t, exec.Command("chmod", "-R", "u+w", filepath.Dir(s.original)).Run()) })
+	_, err := s.keep(s.collect(t))
+	if err == nil || !strings.Contains(err.Error(), `nothing was kept: "closed/file" cannot change, because its folder "closed"`) {
+		t.Errorf("got %v", err)
+	}
+	if text := value[[]byte](t)(os.ReadFile(s.original + "/other")); string(text) != "x" {
+		t.Errorf("the other file holds %q", text)
 	}
 }
 
