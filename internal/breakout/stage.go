@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"proofbox"
 	"proofbox/internal/box"
 )
@@ -85,18 +87,18 @@ func (s *stage) plantFlags(note func(box.Object) error) error {
 }
 
 // homeFolder is the home of the host's user: $HOME, or what the accounts say
-// where that does not exist.
+// where this user can write nothing there.
 func homeFolder() (string, error) {
 	candidates := []string{os.Getenv("HOME")}
 	if me, err := user.Current(); err == nil {
 		candidates = append(candidates, me.HomeDir)
 	}
 	for _, dir := range candidates {
-		if info, err := os.Stat(dir); dir != "" && err == nil && info.IsDir() {
+		if info, err := os.Stat(dir); dir != "" && err == nil && info.IsDir() && unix.Access(dir, unix.W_OK|unix.X_OK) == nil {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("finding a home folder to plant a flag in: none of %q exists; set HOME to one", candidates)
+	return "", fmt.Errorf("finding a home folder to plant a flag in: none of %q is one that can be written to; set HOME", candidates)
 }
 
 // plant makes a flag in a folder of its own.

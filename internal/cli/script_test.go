@@ -34,8 +34,10 @@ func TestScript(t *testing.T) {
 			env.Setenv("PROOFBOX_BIN", bin)
 			env.Setenv("PROOFBOX_HOME", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("TERM", "xterm")
+			home := filepath.Join(env.WorkDir, "home") // what a tool leaves there goes with the test
+			env.Setenv("HOME", home)
 			env.Setenv("BASE", os.Getenv("PROOFBOX_BASE"))
-			return nil
+			return os.Mkdir(home, 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
