@@ -17,9 +17,9 @@ help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
-build: bin/runsc runc ## Build everything into bin/: proofbox, its two helpers, runc and runsc.
+build: bin/runsc runc ## Build everything into bin/: proofbox, its helpers, runc and runsc.
 	@mkdir -p bin
-	@$(STATIC) -o bin/ ./cmd/proofbox ./cmd/proofbox-init ./cmd/proofbox-jail ./cmd/proofbox-attack
+	@$(STATIC) -o bin/ ./cmd/proofbox ./cmd/proofbox-init ./cmd/proofbox-jail ./cmd/proofbox-attack ./cmd/proofbox-contents
 
 .PHONY: runc
 runc: # A host without what runc's build needs may have a runc of its own.

@@ -72,7 +72,7 @@ var layers = map[string]layer{
 	"internal/spend":       {ours: []string{"."}, theirs: []string{sqlite}, why: "caps are one transaction, whatever the money is for"},
 	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
 	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/hazard", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
-	"internal/contents":    {ours: []string{".", "internal/audit", "internal/contents/scan", "internal/contents/tree"}, theirs: []string{mod}, why: "what data is, is shown without knowing who will see it"},
+	"internal/contents":    {ours: []string{".", "internal/audit", "internal/contents/tree"}, theirs: []string{mod}, why: "what data is, is shown without knowing who will see it"},
 	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/harvest", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
 	"internal/box/cgroup":  {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
 	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},
@@ -98,17 +98,18 @@ var layers = map[string]layer{
 
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
-	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/contents/scan", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/spend", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
+	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/spend", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/review", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/review": {ours: []string{".", "internal/terminal"}, theirs: []string{tui, columns}, why: "the screen knows a run by an interface that the command line fills"},
 	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/oci"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
 
 	// the programs
-	"cmd/proofbox":        {ours: []string{"internal/cli"}, why: "main is one line"},
-	"cmd/proofbox-init":   {ours: []string{"internal/door/guest", "internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
-	"cmd/proofbox-attack": {ours: []string{"internal/breakout/order"}, theirs: []string{sys}, why: "what attacks knows nothing of what it attacks"},
-	"cmd/proofbox-jail":   {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
+	"cmd/proofbox":          {ours: []string{"internal/cli"}, why: "main is one line"},
+	"cmd/proofbox-init":     {ours: []string{"internal/door/guest", "internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
+	"cmd/proofbox-attack":   {ours: []string{"internal/breakout/order"}, theirs: []string{sys}, why: "what attacks knows nothing of what it attacks"},
+	"cmd/proofbox-contents": {ours: []string{"internal/contents", "internal/contents/scan"}, why: "what reads hostile data, and its large tables, are in no other program"},
+	"cmd/proofbox-jail":     {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
 }
 
 // goPackage is what `go list` says of a package.

@@ -7,7 +7,7 @@
 //	masked     no real value of its source survives; only a masker can say so
 //	real       a person consents to its use, for a reason, until a day
 //
-// Claims are about what package scan looks for. What that does not look for is
+// Claims are about what a [Scanner] looks for. What that does not look for is
 // named in every seal.
 package contents
 
@@ -16,8 +16,14 @@ import (
 	"time"
 
 	"proofbox"
-	"proofbox/internal/contents/scan"
+	"proofbox/internal/audit"
 )
+
+// Keeper seals data sets and holds them to their seals.
+type Keeper struct {
+	Key     *audit.Key
+	Scanner Scanner
+}
 
 // refuse says that a data set is not what it is meant to be.
 func refuse(rule, repair, reason string, args ...any) *proofbox.Refusal {
@@ -25,7 +31,7 @@ func refuse(rule, repair, reason string, args ...any) *proofbox.Refusal {
 }
 
 // claim holds a scan against a class. Nil means that nothing speaks against it.
-func claim(class proofbox.Class, grant *proofbox.Grant, found *scan.Result, now time.Time) error {
+func claim(class proofbox.Class, grant *proofbox.Grant, found *Scanned, now time.Time) error {
 	if refusal := granted(class, grant, now); refusal != nil {
 		return refusal
 	}

@@ -3,7 +3,9 @@ package contents
 import (
 	"context"
 	"errors"
+	"log"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -25,6 +27,28 @@ const (
 	export = "id,mail,phone\n1,anna@example.com,212-555-0123\n2,bert@shop.test,212-555-0199\n3,carla.diaz@gmail.com,212-736-5000\n"
 )
 
+// program is cmd/proofbox-contents, built for these tests.
+var program Program
+
+func TestMain(m *testing.M) {
+	os.Exit(withProgram(m.Run))
+}
+
+func withProgram(run func() int) int {
+	dir, err := os.MkdirTemp("", "contents-test-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	program = Program(filepath.Join(dir, "proofbox-contents"))
+	if out, err := exec.Command("go", "build", "-o", string(program), "proofbox/cmd/proofbox-contents").CombinedOutput(); err != nil {
+		log.Fatalf("building what looks at data: %v\n%s", err, out)
+	}
+	return run()
+}
+
+func keeper(key *audit.Key) *Keeper { return &Keeper{Key: key, Scanner: program} }
+
 func newKey(t *testing.T) *audit.Key {
 	t.Helper()
 	key, err := audit.OpenKey(t.TempDir())
@@ -40,7 +64,7 @@ func sealed(t *testing.T, key *audit.Key) string {
 	dir := filepath.Join(t.TempDir(), "set")
 	write(t, filepath.Join(dir, "a.csv"), madeUp)
 	write(t, filepath.Join(dir, "sub", "b.txt"), "nothing here\n")
-	if _, err := Seal(context.Background(), key, proofbox.SealRequest{Path: dir, Class: proofbox.Synthetic}, now); err != nil {
+	if _, err := keeper(key).Seal(context.Background(), proofbox.SealRequest{Path: dir, Class: proofbox.Synthetic}, now); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -95,7 +119,7 @@ func TestClasses(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "a.csv")
 			write(t, path, c.text)
 			key := newKey(t)
-			_, err := Seal(context.Background(), key, proofbox.SealRequest{Path: path, Class: c.class, Grant: c.grant}, now)
+			_, err := keeper(key).Seal(context.Background(), proofbox.SealRequest{Path: path, Class: c.class, Grant: c.grant}, now)
 			if c.rule != "" {
 				refused(t, err, c.rule, c.words...)
 				if _, err := os.Stat(File(path)); err == nil {
@@ -106,7 +130,7 @@ func TestClasses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, err := Verify(context.Background(), key, path, c.class, now)
+			v, err := keeper(key).Verify(context.Background(), path, c.class, now)
 			if err != nil || v.Seal.Class != c.class {
 				t.Errorf("verifying gives %v, %v", v.Seal.Class, err)
 			}
@@ -162,7 +186,7 @@ func TestAttacks(t *testing.T) {
 		"a seal of another key": {func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "a.csv"), export)
 			grant := &proofbox.Grant{Person: "p", Reason: "r", Until: now.AddDate(1, 0, 0)}
-			if _, err := Seal(context.Background(), newKey(t), proofbox.SealRequest{Path: dir, Class: proofbox.Real, Grant: grant}, now); err != nil {
+			if _, err := keeper(newKey(t)).Seal(context.Background(), proofbox.SealRequest{Path: dir, Class: proofbox.Real, Grant: grant}, now); err != nil {
 				t.Fatal(err)
 			}
 		}, "seal-is-signed", nil},
@@ -180,11 +204,11 @@ func TestAttacks(t *testing.T) {
 			t.Parallel()
 			key := newKey(t)
 			dir := sealed(t, key)
-			if _, err := Verify(context.Background(), key, dir, proofbox.Synthetic, now); err != nil {
+			if _, err := keeper(key).Verify(context.Background(), dir, proofbox.Synthetic, now); err != nil {
 				t.Fatal(err)
 			}
 			attack.do(t, dir)
-			_, err := Verify(context.Background(), key, dir, proofbox.Synthetic, now)
+			_, err := keeper(key).Verify(context.Background(), dir, proofbox.Synthetic, now)
 			refused(t, err, attack.rule, attack.words...)
 		})
 	}
@@ -209,7 +233,7 @@ func TestMovedSeal(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, File(other), string(data))
-	_, err = Verify(context.Background(), key, other, "", now)
+	_, err = keeper(key).Verify(context.Background(), other, "", now)
 	refused(t, err, "contents-as-sealed", "a.csv")
 
 	receipt, err := key.SignReceipt(context.Background(), "run", audit.TeardownPredicate, proofbox.Seal{Class: proofbox.Synthetic})
@@ -217,7 +241,7 @@ func TestMovedSeal(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, File(dir), string(receipt))
-	_, err = Verify(context.Background(), key, dir, "", now)
+	_, err = keeper(key).Verify(context.Background(), dir, "", now)
 	refused(t, err, "seal-is-signed", "not a seal")
 }
 
@@ -227,13 +251,13 @@ func TestDeclared(t *testing.T) {
 	t.Parallel()
 	key := newKey(t)
 	dir := sealed(t, key)
-	_, err := Verify(context.Background(), key, dir, proofbox.None, now)
+	_, err := keeper(key).Verify(context.Background(), dir, proofbox.None, now)
 	refused(t, err, "class-as-sealed", "its seal says synthetic")
 	grant := &proofbox.Grant{Person: "p", Reason: "r", Until: now.AddDate(0, 0, 1)}
-	if _, err := Seal(context.Background(), key, proofbox.SealRequest{Path: dir, Class: proofbox.Real, Grant: grant}, now); err != nil {
+	if _, err := keeper(key).Seal(context.Background(), proofbox.SealRequest{Path: dir, Class: proofbox.Real, Grant: grant}, now); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Verify(context.Background(), key, dir, proofbox.Real, now.AddDate(0, 0, 1))
+	_, err = keeper(key).Verify(context.Background(), dir, proofbox.Real, now.AddDate(0, 0, 1))
 	refused(t, err, "real-data-needs-grant", "ended")
 }
 
@@ -243,7 +267,7 @@ func TestFreeze(t *testing.T) {
 	key := newKey(t)
 	dir, to := sealed(t, key), filepath.Join(t.TempDir(), "copy")
 	defer syscall.Umask(syscall.Umask(0o077))
-	if _, err := Freeze(context.Background(), key, dir, proofbox.Synthetic, to, now); err != nil {
+	if _, err := keeper(key).Freeze(context.Background(), dir, proofbox.Synthetic, to, now); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o755 {
@@ -293,4 +317,22 @@ func TestRoot(t *testing.T) {
 			t.Fatalf("the root of %d leaves is %v, want %v", len(leaves), got, want)
 		}
 	})
+}
+
+func TestProgram(t *testing.T) {
+	ctx := context.Background()
+	if _, err := program.Scan(ctx, filepath.Join(t.TempDir(), "missing")); err == nil || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("scanning what is not there: %v, want its name", err)
+	}
+	if _, err := Program("/nowhere/proofbox-contents").Scan(ctx, t.TempDir()); err == nil || !strings.Contains(err.Error(), "make build") {
+		t.Errorf("scanning without the program: %v, want the next step", err)
+	}
+	if _, err := Program("/bin/true").Rules(ctx); err == nil {
+		t.Error("an empty answer was taken")
+	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	if _, err := program.Scan(ended, "/usr"); !errors.Is(err, context.Canceled) {
+		t.Errorf("an ended scan: %v, want %v", err, context.Canceled)
+	}
 }

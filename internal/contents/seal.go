@@ -20,7 +20,6 @@ import (
 
 	"proofbox"
 	"proofbox/internal/audit"
-	"proofbox/internal/contents/scan"
 )
 
 // Predicate is the type of the statement in a seal, see
@@ -40,11 +39,11 @@ func File(path string) string { return filepath.Clean(path) + ".seal" }
 // Seal scans a data set, holds it against a class and, where nothing speaks
 // against that, writes its seal. A seal that is there is replaced. The error is
 // a [*proofbox.Refusal] where the set is not what the class claims.
-func Seal(ctx context.Context, key *audit.Key, r proofbox.SealRequest, now time.Time) (proofbox.Verified, error) {
+func (k *Keeper) Seal(ctx context.Context, r proofbox.SealRequest, now time.Time) (proofbox.Verified, error) {
 	if refusal := granted(r.Class, r.Grant, now); refusal != nil {
 		return proofbox.Verified{}, refusal
 	}
-	found, err := scan.Path(ctx, r.Path)
+	found, err := k.Scanner.Scan(ctx, r.Path)
 	if err != nil {
 		return proofbox.Verified{}, err
 	}
@@ -61,14 +60,14 @@ func Seal(ctx context.Context, key *audit.Key, r proofbox.SealRequest, now time.
 		Grant: r.Grant, Creator: "proofbox " + proofbox.Version, Time: now.UTC(),
 	}
 	subject := audit.Subject{Name: filepath.Base(r.Path), Digest: map[string]string{rootDigest: seal.Root}}
-	envelope, err := key.SignStatement(ctx, subject, Predicate, seal)
+	envelope, err := k.Key.SignStatement(ctx, subject, Predicate, seal)
 	if err != nil {
 		return proofbox.Verified{}, err
 	}
 	if err := replace(File(r.Path), envelope); err != nil {
 		return proofbox.Verified{}, err
 	}
-	return verified(key, r.Path, envelope, seal), nil
+	return verified(k.Key, r.Path, envelope, seal), nil
 }
 
 func verified(key *audit.Key, path string, envelope []byte, seal proofbox.Seal) proofbox.Verified {

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"proofbox"
-	"proofbox/internal/audit"
-	"proofbox/internal/contents/scan"
 	"proofbox/internal/contents/tree"
 )
 
@@ -21,15 +19,15 @@ import (
 // the class and its grant, and, where the rules of the scan are newer than the
 // seal, the scan. class is what the set is meant to be; empty for whatever its
 // seal says. The error is a [*proofbox.Refusal] that names what disagrees.
-func Verify(ctx context.Context, key *audit.Key, path string, class proofbox.Class, now time.Time) (proofbox.Verified, error) {
-	return verify(ctx, key, path, class, now, func(proofbox.SealedFile) (io.WriteCloser, error) { return nothing{io.Discard}, nil })
+func (k *Keeper) Verify(ctx context.Context, path string, class proofbox.Class, now time.Time) (proofbox.Verified, error) {
+	return k.verify(ctx, path, class, now, func(proofbox.SealedFile) (io.WriteCloser, error) { return nothing{io.Discard}, nil })
 }
 
 // Freeze verifies a data set while it copies it to a path that is not there
 // yet. What was verified is the copy, so nothing that happens to the set
 // afterwards is in it.
-func Freeze(ctx context.Context, key *audit.Key, path string, class proofbox.Class, to string, now time.Time) (proofbox.Verified, error) {
-	v, err := verify(ctx, key, path, class, now, func(f proofbox.SealedFile) (io.WriteCloser, error) {
+func (k *Keeper) Freeze(ctx context.Context, path string, class proofbox.Class, to string, now time.Time) (proofbox.Verified, error) {
+	v, err := k.verify(ctx, path, class, now, func(f proofbox.SealedFile) (io.WriteCloser, error) {
 		target := to
 		if f.Name != "" {
 			target = filepath.Join(to, filepath.FromSlash(string(f.Name)))
@@ -65,8 +63,8 @@ type nothing struct{ io.Writer }
 func (nothing) Close() error { return nil }
 
 // verify gives what it reads to a writer for each file.
-func verify(ctx context.Context, key *audit.Key, path string, class proofbox.Class, now time.Time, to func(proofbox.SealedFile) (io.WriteCloser, error)) (proofbox.Verified, error) {
-	v, err := open(ctx, key, path)
+func (k *Keeper) verify(ctx context.Context, path string, class proofbox.Class, now time.Time, to func(proofbox.SealedFile) (io.WriteCloser, error)) (proofbox.Verified, error) {
+	v, err := open(ctx, k.Key, path)
 	if err != nil {
 		return v, err
 	}
@@ -82,10 +80,14 @@ func verify(ctx context.Context, key *audit.Key, path string, class proofbox.Cla
 		return v, err
 	}
 	if disagrees != nil {
-		return v, explain(ctx, path, v.Seal, disagrees, now)
+		return v, k.explain(ctx, path, v.Seal, disagrees, now)
 	}
-	if v.Seal.Rules != scan.Rules() {
-		found, err := scan.Path(ctx, path)
+	rules, err := k.Scanner.Rules(ctx)
+	if err != nil {
+		return v, err
+	}
+	if v.Seal.Rules != rules {
+		found, err := k.Scanner.Scan(ctx, path)
 		if err != nil {
 			return v, err
 		}
@@ -158,8 +160,8 @@ func digest(e tree.Entry, sealed proofbox.SealedFile, to func(proofbox.SealedFil
 
 // explain looks into a set that is not as it was sealed, so that the refusal can
 // name the record that its class does not allow, where there is one.
-func explain(ctx context.Context, path string, seal proofbox.Seal, disagrees *proofbox.Refusal, now time.Time) error {
-	found, err := scan.Path(ctx, path)
+func (k *Keeper) explain(ctx context.Context, path string, seal proofbox.Seal, disagrees *proofbox.Refusal, now time.Time) error {
+	found, err := k.Scanner.Scan(ctx, path)
 	if err != nil {
 		disagrees.Reason += fmt.Sprintf("; what it holds now could not be looked at: %v", err)
 		return disagrees

@@ -12,13 +12,11 @@ import (
 	"proofbox/internal/api"
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
-	"proofbox/internal/contents"
-	"proofbox/internal/contents/scan"
 )
 
 // Scan looks for identifiers and secrets in a data set.
 func (d *Daemon) Scan(ctx context.Context, path string) (proofbox.Scan, error) {
-	found, err := scan.Path(ctx, path)
+	found, err := d.contents.Scanner.Scan(ctx, path)
 	if err != nil {
 		return proofbox.Scan{}, err
 	}
@@ -36,7 +34,7 @@ type sealed struct {
 
 // Seal scans a data set and, if it is what its class claims, seals it.
 func (d *Daemon) Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error) {
-	v, err := contents.Seal(ctx, d.key, r, time.Now())
+	v, err := d.contents.Seal(ctx, r, time.Now())
 	if err != nil {
 		return v, err
 	}
@@ -45,7 +43,7 @@ func (d *Daemon) Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Ver
 
 // Verify holds a data set against its seal.
 func (d *Daemon) Verify(ctx context.Context, path string) (proofbox.Verified, error) {
-	return contents.Verify(ctx, d.key, path, "", time.Now())
+	return d.contents.Verify(ctx, path, "", time.Now())
 }
 
 // bring copies the contents that the spec declares into the run's folder,
@@ -71,7 +69,7 @@ func (s *session) bring(ctx context.Context, io api.Session) error {
 }
 
 func (s *session) bringOne(ctx context.Context, c proofbox.Content, to string, i int) (proofbox.Seen, error) {
-	v, err := contents.Freeze(ctx, s.daemon.key, c.Path, c.Class, to, time.Now())
+	v, err := s.daemon.contents.Freeze(ctx, c.Path, c.Class, to, time.Now())
 	if err != nil {
 		return proofbox.Seen{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"proofbox/internal/box/cgroup"
 	"proofbox/internal/box/microvm"
 	"proofbox/internal/box/oci"
+	"proofbox/internal/contents"
 	"proofbox/internal/debian"
 	"proofbox/internal/gateway"
 )
@@ -31,6 +32,7 @@ type Daemon struct {
 	host     *box.Host
 	network  gateway.Network // how gateways reach the world; nil as the host does
 	money    *money
+	contents *contents.Keeper
 	key      *audit.Key
 	log      *audit.Log
 
@@ -74,8 +76,9 @@ func Open(home string) (*Daemon, error) {
 				QEMU: programs.qemu, Cache: filepath.Join(home, "cache", "microvm"), Kernel: guestKernel,
 			},
 		},
-		host: &box.Host{State: home, Jail: programs.jail, Init: programs.init, Cgroups: cgroup.Detect(), Key: key},
-		key:  key, log: log, money: &money{home: home},
+		host:     &box.Host{State: home, Jail: programs.jail, Init: programs.init, Cgroups: cgroup.Detect(), Key: key},
+		contents: &contents.Keeper{Key: key, Scanner: contents.Program(programs.contents)},
+		key:      key, log: log, money: &money{home: home},
 		active: map[string]*session{},
 	}
 	if err := d.reap(context.Background()); err != nil {
@@ -178,6 +181,7 @@ func guestKernel() (microvm.Kernel, error) {
 type programs struct {
 	jail, init       string
 	attack           string // what a trial attacks with
+	contents         string // what looks at data
 	container, runsc string
 	qemu             string
 	flavour          oci.Flavour // of container
@@ -191,6 +195,7 @@ func findPrograms() programs {
 		jail:      ownProgram("proofbox-jail"),
 		init:      ownProgram("proofbox-init"),
 		attack:    ownProgram("proofbox-attack"),
+		contents:  ownProgram("proofbox-contents"),
 		runsc:     ownProgram("runsc"),
 		container: ownProgram("runc"),
 		qemu:      "/usr/bin/qemu-system-x86_64",

@@ -16,7 +16,6 @@ import (
 	"proofbox"
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
-	"proofbox/internal/contents"
 	"proofbox/internal/gateway"
 	"proofbox/internal/image"
 	"proofbox/internal/model"
@@ -43,7 +42,7 @@ func (d *Daemon) Plan(ctx context.Context, spec proofbox.Spec, command []string)
 		return proofbox.Plan{}, err
 	}
 	for _, c := range p.plan.Spec.Contents {
-		if _, err := contents.Verify(ctx, d.key, c.Path, c.Class, time.Now()); err != nil {
+		if _, err := d.contents.Verify(ctx, c.Path, c.Class, time.Now()); err != nil {
 			return proofbox.Plan{}, err
 		}
 	}

@@ -1,0 +1,100 @@
+package contents
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"proofbox"
+)
+
+// Scanned is what a scan gives.
+type Scanned struct {
+	proofbox.Scan
+	// Sealed are the files as they were read, by name.
+	Sealed []proofbox.SealedFile
+}
+
+// Scanner looks for identifiers and secrets. Rules is the digest of what it
+// knows them by.
+type Scanner interface {
+	Scan(ctx context.Context, path string) (*Scanned, error)
+	Rules(ctx context.Context) (string, error)
+}
+
+// What cmd/proofbox-contents is told to do.
+const (
+	ScanOrder  = "scan"
+	RulesOrder = "rules"
+)
+
+// Bounds of an answer of the program, which has met hostile data.
+const (
+	maxAnswer    = 1 << 30 // bytes: the entries of some six million files
+	maxComplaint = 4 << 10 // bytes
+)
+
+// Program is cmd/proofbox-contents, by its path. It is a [Scanner].
+type Program string
+
+// Scan looks at a file, or at a folder with all that is in it. The error is
+// about the scan as a whole; what one file is about is a problem in the result.
+func (p Program) Scan(ctx context.Context, path string) (*Scanned, error) {
+	var found Scanned
+	return &found, p.ask(ctx, &found, ScanOrder, path)
+}
+
+// Rules gives the digest of the rules that [Program.Scan] works by.
+func (p Program) Rules(ctx context.Context) (string, error) {
+	var digest string
+	return digest, p.ask(ctx, &digest, RulesOrder)
+}
+
+// ask runs the program and reads its answer. It gets no environment, and is
+// ended with ctx.
+func (p Program) ask(ctx context.Context, answer any, args ...string) error {
+	cmd := exec.CommandContext(ctx, string(p), args...)
+	cmd.Env = []string{"GOMEMLIMIT=384MiB"} // of the 512 MiB that looking at data may take
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	complaint := &head{most: maxComplaint}
+	cmd.Stderr = complaint
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("starting %q: %w", p, err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting what looks at data: %w (run `make build`)", err)
+	}
+	decoded := json.NewDecoder(io.LimitReader(out, maxAnswer)).Decode(answer)
+	_, drained := io.Copy(io.Discard, out)
+	if err := cmd.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return errors.New(cmp.Or(strings.TrimSpace(complaint.String()), err.Error()))
+	}
+	if err := errors.Join(decoded, drained); err != nil {
+		return fmt.Errorf("reading the answer of %q: %w", p, err)
+	}
+	return nil
+}
+
+// head keeps the first bytes of what is written to it.
+type head struct {
+	bytes.Buffer
+	most int
+}
+
+func (h *head) Write(p []byte) (int, error) {
+	h.Buffer.Write(p[:min(len(p), h.most-h.Len())])
+	return len(p), nil
+}
