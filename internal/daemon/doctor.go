@@ -87,6 +87,7 @@ func (d *Daemon) checks(ctx context.Context) []proofbox.Check {
 	list := []proofbox.Check{
 		fileCheck("proofbox-jail", d.programs.jail, "run `make build`"),
 		fileCheck("proofbox-init", d.programs.init, "run `make build`"),
+		fileCheck("proofbox-contents", d.programs.contents, "run `make build`"),
 		userSpaces(),
 		d.cgroups(),
 	}
