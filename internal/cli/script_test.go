@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,11 +21,12 @@ import (
 
 // TestScript runs the command line end to end, with the programs that `make
 // build` makes, as the scripts of testdata/script tell it. Beside testscript's
-// own, they have two commands:
+// own, they have three commands:
 //
 //	exits STATUS PROGRAM [ARG…]    it must exit with the status
 //	json PATH REGEXP               in the document on standard output, the value
 //	                               at the path ("teardown.objects.0.gone") matches
+//	agent                          installs a coding agent from npm, in the folder $AGENT
 func TestScript(t *testing.T) {
 	bin := programs(t)
 	testscript.Run(t, testscript.Params{
@@ -42,6 +44,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
 			"json":  jsonField,
+			"agent": agent,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -72,6 +75,21 @@ func registry() bool {
 		return false
 	}
 	return conn.Close() == nil
+}
+
+// agent installs the coding agent of the demonstration, or finds it installed.
+func agent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: agent")
+	}
+	install := exec.Command("../../scripts/agent/install")
+	var said bytes.Buffer
+	install.Stderr = &said
+	folder, err := install.Output()
+	if err != nil {
+		ts.Fatalf("installing the agent: %v\n%s", err, &said)
+	}
+	ts.Setenv("AGENT", strings.TrimSpace(string(folder)))
 }
 
 // programs gives the folder of the built programs.
