@@ -46,6 +46,8 @@ type Weakness struct {
 	// WritableRoot lets the box write the folders of its root; what the image
 	// shows stays read-only.
 	WritableRoot bool
+	// Gateway puts a proxy in the gateway's place that decides nothing.
+	Gateway bool
 }
 
 // Opening shows Source of the host at Target in the box.
@@ -58,10 +60,10 @@ type Opening struct {
 // None says that nothing is taken from the wall.
 func (w Weakness) None() bool { return len(w.Names()) == 0 }
 
-// Around says that nothing is taken but namespaces of the jail, which are around
-// every wall.
+// Around says that nothing is taken but what is around every wall: namespaces of
+// the jail, and the gateway.
 func (w Weakness) Around() bool {
-	w.Network, w.IPC, w.UTS, w.Groups = false, false, false, false
+	w.Network, w.IPC, w.UTS, w.Groups, w.Gateway = false, false, false, false, false
 	return w.None()
 }
 
@@ -86,6 +88,7 @@ func (w Weakness) Names() []string {
 		{w.Setuid, "set-user-ID bits work"},
 		{w.Landlock, "no Landlock"},
 		{w.WritableRoot, "a writable root"},
+		{w.Gateway, "a gateway that decides nothing"},
 	} {
 		if s.set {
 			names = append(names, s.name)

@@ -24,6 +24,7 @@ type Start struct {
 	Hide      []string // patterns of what of it the box must not see
 	Limits    proofbox.Limits
 	Weakness  box.Weakness
+	World     *World // what is beyond its gateway
 }
 
 // Box is a running box of a trial.

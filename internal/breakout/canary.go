@@ -42,8 +42,8 @@ func (c *canary) touched() bool {
 	return c.told.Len() > 0
 }
 
-// hearTime is how long a canary may take to hear what was said to it: a pipe
-// gives no answer that an attack could wait for.
+// hearTime is how long a canary may take to hear what was said to it without an
+// answer.
 const hearTime = 300 * time.Millisecond
 
 // hears waits a while for a token.

@@ -102,11 +102,20 @@ func changed(flags ...string) Oracle {
 func heard(names ...string) Oracle {
 	return during("whether the host's listener at "+strings.Join(names, ", ")+" hears the attack", func(a *attempt) (string, error) {
 		for _, name := range names {
-			if c := a.stage.canary(name); c.heard(a.token) || name == "pipe" && c.hears(a.token) {
+			if a.stage.canary(name).heard(a.token) {
 				return fmt.Sprintf("the listener at %s was told the token", name), nil
 			}
 		}
 		return "", nil
+	})
+}
+
+// eventually is heard for what is said without an answer to wait for.
+func eventually(name string) Oracle {
+	o := heard(name)
+	return during(o.Says, func(a *attempt) (string, error) {
+		_ = a.stage.canary(name).hears(a.token) // the oracle says it
+		return o.look(a)
 	})
 }
 

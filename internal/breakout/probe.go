@@ -118,7 +118,7 @@ func onlyKernel() map[proofbox.Wall]string {
 func Table() []Probe {
 	return slices.Concat(
 		files(), procs(), devices(), mounts(), namespaces(), processes(), kernel(), groups(), sockets(),
-		egress(), exhaustion(), remains(), channels(), copyout(), output(), planted(),
+		egress(), gateways(), exhaustion(), remains(), channels(), copyout(), output(), planted(),
 	)
 }
 

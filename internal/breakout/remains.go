@@ -183,7 +183,7 @@ func found(attack ...string) Oracle {
 	return afterwards("whether the next box finds what was left", func(a *attempt, _ Remains) (evidence string, err error) {
 		s := a.session
 		how := s.stage.setting(s.sitting.setting)
-		b, err := s.trial.Boxes.Start(a.context, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness})
+		b, err := s.trial.Boxes.Start(a.context, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness, World: s.stage.world})
 		if err != nil {
 			return "", fmt.Errorf("starting the next box: %w", err)
 		}

@@ -139,7 +139,7 @@ func (s *session) started(ctx context.Context) (Box, error) {
 		return nil, errOnlyRoot
 	}
 	began := time.Now()
-	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness})
+	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness, World: s.stage.world})
 	s.trial.spent(1, began)
 	if err != nil {
 		return nil, err
@@ -285,7 +285,7 @@ func (s *session) beside(ctx context.Context) (Box, error) {
 	if s.neighbour != nil {
 		return s.neighbour, nil
 	}
-	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: proofbox.DefaultLimits})
+	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: proofbox.DefaultLimits, World: s.stage.world})
 	if err != nil {
 		return nil, fmt.Errorf("starting a neighbour: %w", err)
 	}

@@ -85,5 +85,6 @@ func together(a, b box.Weakness) box.Weakness {
 		Rlimits:   a.Rlimits || b.Rlimits,
 		Processes: a.Processes || b.Processes, Masks: a.Masks || b.Masks, Setuid: a.Setuid || b.Setuid,
 		Landlock: a.Landlock || b.Landlock, WritableRoot: a.WritableRoot || b.WritableRoot,
+		Gateway: a.Gateway || b.Gateway,
 	}
 }

@@ -24,6 +24,7 @@ type stage struct {
 	words    map[string]string // what the words of attacks and twins mean here
 	flags    map[string]*flag
 	canaries map[string]*canary
+	world    *World
 	undo     []func() // called in reverse when the stage is closed
 }
 
@@ -55,6 +56,7 @@ func setStage(dir, program string, note func(box.Object) error) (*stage, error) 
 		s.nameDisk,
 		s.nameFreePort,
 		func() error { return s.listen(note) },
+		s.makeWorld,
 	} {
 		if err := plant(); err != nil {
 			return s, err

@@ -279,7 +279,7 @@ func (s *session) environment() []string {
 		"HOME": box.HomePath, "USER": "box", "LOGNAME": "box", "SHELL": "/bin/sh",
 		"LANG": "C.UTF-8", "container": "proofbox", "PROOFBOX_RUN": s.run.ID,
 	}
-	if s.gateway != nil {
+	if s.way != nil {
 		maps.Copy(env, gateway.Environment(box.GatewayAddress))
 	}
 	if len(p.plan.Spec.Models) > 0 {

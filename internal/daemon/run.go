@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"proofbox/internal/api"
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
+	"proofbox/internal/breakout"
 	"proofbox/internal/door"
 	"proofbox/internal/gateway"
 	"proofbox/internal/workspace"
@@ -26,7 +28,7 @@ type session struct {
 	done   chan struct{} // closed when the run has been torn down
 
 	prepared *prepared
-	weakness box.Weakness // what a trial takes from the wall
+	tried
 	journal  *box.Journal
 	objects  []box.Object          // what the run itself has journaled
 	released []proofbox.HostObject // the account so far
@@ -35,6 +37,7 @@ type session struct {
 	output   *output
 	control  *control
 	gateway  *gateway.Gateway // nil where the wall has no way to one, or a trial has given the box another way out
+	way      func(net.Conn)   // takes connections out of the box; nil where it has no way out
 
 	endModels context.CancelFunc // nil without a gateway
 
@@ -65,7 +68,7 @@ func (d *Daemon) Run(ctx context.Context, req proofbox.RunRequest, io api.Sessio
 	if req.Detach {
 		return d.detach(ctx, req)
 	}
-	s, err := d.begin(ctx, req, box.Weakness{})
+	s, err := d.begin(ctx, req, &tried{})
 	if err != nil {
 		return proofbox.Run{}, err
 	}
@@ -74,9 +77,15 @@ func (d *Daemon) Run(ctx context.Context, req proofbox.RunRequest, io api.Sessio
 	return *s.run, err
 }
 
-// begin decides about a run and gives it an ID, a directory and a record. Only a
-// trial has a weakness.
-func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, weakness box.Weakness) (*session, error) {
+// tried is what a trial, and nobody else, has of its own in a box: what is taken
+// from the wall, and the world beyond the gateway.
+type tried struct {
+	weakness box.Weakness
+	world    *breakout.World
+}
+
+// begin decides about a run and gives it an ID, a directory and a record.
+func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, trial *tried) (*session, error) {
 	if len(req.Command) == 0 {
 		return nil, errors.New("there is no command to run; put it after --")
 	}
@@ -93,9 +102,9 @@ func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, weakness bo
 	}
 	s := &session{
 		daemon: d, lock: lock, prepared: p, done: make(chan struct{}),
-		run: newRun(id, p), weakness: weakness,
+		run: newRun(id, p), tried: *trial,
 	}
-	s.run.Weakened = weakness.Names()
+	s.run.Weakened = s.weakness.Names()
 	d.enlist(s)
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.finish(ctx))
@@ -140,7 +149,10 @@ func (s *session) openGateway() error {
 	if s.run.Wall == proofbox.MicroVM {
 		return nil // a guest's process 1 does not carry visits; policy refuses what would need them
 	}
-	if s.weakness.Network {
+	if s.weakness.Gateway {
+		s.way = s.world.Serve
+	}
+	if s.weakness.Network || s.weakness.Gateway {
 		return nil
 	}
 	terms := s.run.Plan.Terms
@@ -151,7 +163,12 @@ func (s *session) openGateway() error {
 		return err
 	}
 	s.endModels = end
-	s.gateway = gateway.New(gateway.Config{Allow: terms.Egress, Upload: terms.Upload, Models: desk, Network: s.daemon.network})
+	config := gateway.Config{Allow: terms.Egress, Upload: terms.Upload, Models: desk, Network: s.daemon.network}
+	if s.world != nil {
+		config.Network = s.world
+	}
+	s.gateway = gateway.New(config)
+	s.way = s.gateway.Serve
 	return nil
 }
 
@@ -194,10 +211,7 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 	config := box.Config{
 		ID: s.run.ID, Dir: s.daemon.store.dir(s.run.ID), Journal: s.journal,
 		Runtime: s.prepared.runtime, Hostname: "box", Root: append(s.prepared.rootSteps(), s.data...),
-		Limits: terms.Limits, Enforced: terms.Enforced, Weakness: s.weakness,
-	}
-	if s.gateway != nil {
-		config.Gateway = s.gateway.Serve
+		Limits: terms.Limits, Enforced: terms.Enforced, Weakness: s.weakness, Gateway: s.way,
 	}
 	if s.base != nil {
 		config.Workspace = &box.Workspace{
