@@ -1,6 +1,9 @@
 package proofbox
 
-import "io/fs"
+import (
+	"io/fs"
+	"strings"
+)
 
 // Kind is what a directory entry is.
 type Kind string
@@ -124,6 +127,15 @@ type Hunk struct {
 	Text Raw `json:"text"`
 }
 
+// Head is the hunk's first line, or both modes where it is a change of mode.
+func (h Hunk) Head() Raw {
+	if h.N == 0 {
+		return Raw(strings.ReplaceAll(strings.TrimSpace(string(h.Text)), "\n", ", "))
+	}
+	line, _, _ := strings.Cut(string(h.Text), "\n")
+	return Raw(line)
+}
+
 // Action names what happened to the path: "added", "deleted" or "modified".
 func (c Change) Action() string {
 	switch {
@@ -167,4 +179,6 @@ type KeepReceipt struct {
 	Undid bool `json:"undid,omitempty"`
 	// Refused lists what was asked for and not applied, each with its reason.
 	Refused []Change `json:"refused,omitempty"`
+	// Proof is the proof that the keep is bound to.
+	Proof *Proof `json:"proof,omitempty"`
 }

@@ -67,6 +67,9 @@ type KeepRequest struct {
 	// Shown, where it is set, is the digest of the changes that the person has
 	// seen, see [Diff.Shown]; a keep of anything else is refused.
 	Shown string `json:"shown,omitempty"`
+	// Proven, where it is set, is the digest of the proof that the keep is bound
+	// to, see [Proof.Shown]: one of this run that has passed.
+	Proven string `json:"proven,omitempty"`
 }
 
 // Event is what a run or another long step says while it goes on. One field is

@@ -45,6 +45,9 @@ type Run struct {
 	// Weakened lists what a trial took from the wall on purpose; no other run
 	// has it.
 	Weakened []string `json:"weakened,omitempty"`
+	// Proves is the run whose changes this one tries, before they are kept. Its
+	// record is gone with its box.
+	Proves string `json:"proves,omitempty"`
 	// Controls are the applied controls, as read back from outside the box
 	// before the command started.
 	Controls []Control `json:"controls"`

@@ -76,6 +76,18 @@ func (c *Client) Exec(ctx context.Context, run string, cmd Command) (proofbox.Ex
 	})
 }
 
+// Prove runs a command on the original of a run with what a keep would write, in
+// fresh boxes of the run's terms, and writes nothing. Of cmd, only Args, Stdout,
+// Stderr, Event and Signals count; the output is that of the first box, which has
+// everything.
+func (c *Client) Prove(ctx context.Context, run string, r proofbox.KeepRequest, cmd Command) (proofbox.Proof, error) {
+	cmd.Stdin, cmd.TTY = nil, nil
+	return attached[proofbox.Proof](ctx, c, cmd, request{
+		method: http.MethodPost, run: &run, verb: "prove",
+		body: proofbox.ProofRequest{Keep: r, Command: cmd.Args},
+	})
+}
+
 // attached sends a request that is answered over an upgraded connection and
 // carries the command's input and output over it.
 func attached[T any](ctx context.Context, c *Client, cmd Command, r request) (T, error) {

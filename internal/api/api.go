@@ -49,6 +49,8 @@ type Files interface {
 type Changes interface {
 	Diff(ctx context.Context, run string, r proofbox.DiffRequest) (proofbox.Diff, error)
 	Keep(ctx context.Context, run string, r proofbox.KeepRequest) (proofbox.KeepReceipt, error)
+	// Prove runs a command on what a keep would leave, and writes nothing.
+	Prove(ctx context.Context, run string, r proofbox.ProofRequest, s Session) (proofbox.Proof, error)
 	Discard(ctx context.Context, run string) (proofbox.Run, error)
 }
 
@@ -152,6 +154,7 @@ func Handler(s Service) http.Handler {
 		"POST /v1/runs/{run}/stop":    h.stop,
 		"POST /v1/runs/{run}/diff":    h.diff,
 		"POST /v1/runs/{run}/keep":    h.keep,
+		"POST /v1/runs/{run}/prove":   h.prove,
 		"POST /v1/runs/{run}/discard": h.discard,
 		"POST /v1/runs/{run}/decide":  h.decide,
 		"POST /v1/runs/{run}/undo":    h.undo,

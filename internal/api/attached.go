@@ -37,6 +37,16 @@ func (h handler) exec(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+func (h handler) prove(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.ProofRequest
+	if err := read(r, &req); err != nil {
+		return err
+	}
+	return attached(w, r, false, func(ctx context.Context, s Session) (any, error) {
+		return h.service.Prove(ctx, r.PathValue("run"), req, s)
+	})
+}
+
 // silent is the session of a caller who does not stay.
 func silent() Session {
 	return Session{Event: func(proofbox.Event) {}, Drive: func(Driver) {}}

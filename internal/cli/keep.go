@@ -37,21 +37,35 @@ tasks, package scripts, build files, CI, programs) or hides text is never covere
 --hunk names a hunk as "proofbox diff RUN --json" counts them: PATH:N, or
 PATH:N/LINES for some of its lines (main.go:2/3-5,7), counted from 1 below its @@
 line. Hunk 0 is a change of mode. --patch reads a patch that "proofbox diff RUN
---export-patch FILE" has written and somebody has shortened or edited.`
+--export-patch FILE" has written and somebody has shortened or edited.
+
+With --prove, the command after -- runs first, in a fresh box of the run's terms, on
+the original with exactly what would be kept. Where it fails, nothing is written,
+and the first set of the changes with which it fails is named: in the order of their
+paths, found by halves in further boxes.`
 
 // keepFlags are what keep is told to keep.
 type keepFlags struct {
 	all, decided, yes bool
 	hunks, allow      []string
 	patch, conflict   string
+	prove             bool
+	command           []string // what must pass first, with prove
 }
 
 func (a *app) keepCommand() *cobra.Command {
 	var f keepFlags
 	cmd := &cobra.Command{
 		Use: "keep RUN (--all | PATH… | --hunk PATH:N …)", Short: "Apply changes of a run to the original", Long: keepLong,
-		Example: "  proofbox keep last src/main.go\n  proofbox keep last --hunk src/main.go:2\n  proofbox keep last --all --yes",
+		Example: "  proofbox keep last src/main.go\n  proofbox keep last --hunk src/main.go:2\n  proofbox keep last --all --yes\n  proofbox keep last --all --prove -- go test ./...",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if f.prove {
+				args, f.command, err = afterDash(cmd, args)
+			}
+			if err != nil {
+				return err
+			}
 			if len(args) == 0 {
 				return oneRun(cmd, args)
 			}
@@ -67,6 +81,7 @@ func (a *app) keepCommand() *cobra.Command {
 	cmd.Flags().StringArrayVar(&f.allow, "allow", nil, "say yes to a change that would run here, `[PATH@]HASH`; can be given several times")
 	cmd.Flags().StringVar(&f.patch, "patch", "", "keep what a patch has of the changes, from `FILE` or - for standard input")
 	cmd.Flags().StringVar(&f.conflict, "on-conflict", "", "where both have changed the same, take the `SIDE`: run or original")
+	cmd.Flags().BoolVar(&f.prove, "prove", false, "keep only where the command after -- passes with it, in a fresh box")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	a.jsonFlag(cmd)
 	return cmd
@@ -103,6 +118,11 @@ func (a *app) keep(ctx context.Context, run string, args []string, f keepFlags) 
 			return err
 		}
 		if err := a.ask(fmt.Sprintf("`proofbox diff %s` shows it. Apply it to %s?", diff.Run, terminal.Name(diff.Original))); err != nil {
+			return err
+		}
+	}
+	if f.prove {
+		if err := a.prove(ctx, diff, &req, f.command); err != nil {
 			return err
 		}
 	}

@@ -129,7 +129,7 @@ func (t *trialStage) Start(ctx context.Context, s breakout.Start) (breakout.Box,
 		},
 		Command: []string{breakout.AttackProgram, "wait"}, Stdin: true,
 	}
-	session, err := t.daemon.begin(ctx, req, &tried{s.Weakness, s.World})
+	session, err := t.daemon.begin(ctx, req, &tried{weakness: s.Weakness, world: s.World})
 	if err != nil {
 		return nil, err
 	}

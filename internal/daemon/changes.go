@@ -104,8 +104,14 @@ func (d *Daemon) Keep(ctx context.Context, name string, r proofbox.KeepRequest) 
 	if err != nil {
 		return proofbox.KeepReceipt{}, err
 	}
+	proof, err := d.proven(run.ID, r.Proven)
+	if err != nil {
+		return proofbox.KeepReceipt{}, err
+	}
 	return d.writing(ctx, run, changes, "keep", func(begin func([]proofbox.Change) error) (proofbox.KeepReceipt, error) {
-		return changes.Keep(ctx, workspace.KeepOptions{Original: run.Plan.Workspace.Original, KeepRequest: r, Begin: begin})
+		receipt, err := changes.Keep(ctx, workspace.KeepOptions{Original: run.Plan.Workspace.Original, KeepRequest: r, Begin: begin})
+		receipt.Proof = proof
+		return receipt, err
 	})
 }
 

@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,6 +23,7 @@ import (
 const (
 	superviseHome = "PROOFBOX_TEST_HOME"
 	superviseWall = "PROOFBOX_TEST_WALL"
+	proveRun      = "PROOFBOX_TEST_PROVE" // instead, prove the keep of this run
 )
 
 func TestMain(m *testing.M) {
@@ -37,11 +39,65 @@ func supervise(home string, wall proofbox.Wall) error {
 	if err != nil {
 		return err
 	}
+	quiet := api.Session{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, Event: func(proofbox.Event) {}, Drive: func(api.Driver) {}}
+	if run := os.Getenv(proveRun); run != "" {
+		_, err = d.Prove(context.Background(), run, proofbox.ProofRequest{Keep: proofbox.KeepRequest{All: true}, Command: []string{"sleep", "300"}}, quiet)
+		return err
+	}
 	_, err = d.Run(context.Background(), proofbox.RunRequest{
 		Spec:    proofbox.Spec{Wall: wall, Workspace: proofbox.Workspace{Original: filepath.Join(filepath.Dir(home), "ws")}},
 		Command: []string{"sh", "-c", "echo started >f; setsid sleep 300 & sleep 300"},
-	}, api.Session{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, Event: func(proofbox.Event) {}, Drive: func(api.Driver) {}})
+	}, quiet)
 	return err
+}
+
+// TestKilledProofLeavesNoRun: the box of a proof is nothing that a person means
+// by "last", and when its supervisor was killed, nothing at all.
+func TestKilledProofLeavesNoRun(t *testing.T) {
+	d, ws := open(t), t.TempDir()
+	home := daemon.HomeOf(d)
+	write(t, ws, map[string]string{"f": "as it was"})
+	run := run(t, d, proofbox.Spec{Workspace: proofbox.Workspace{Original: ws}}, "echo new >f").Run
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), superviseHome+"="+home, proveRun+"="+run.ID)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for running := 0; running == 0 && t.Context().Err() == nil; {
+		runs, err := d.Runs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range runs {
+			if r.Proves == run.ID && r.State == proofbox.Running {
+				running++
+			}
+		}
+	}
+	if last, err := d.Show(t.Context(), "last"); err != nil || last.ID != run.ID {
+		t.Errorf("the last run is %s, %v", last.ID, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	for tries := 0; ; tries++ {
+		again, err := daemon.Open(home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs, err := again.Runs(t.Context())
+		if err := errors.Join(err, again.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if len(runs) == 1 {
+			break
+		}
+		if tries == 1000 {
+			t.Fatalf("%d runs are left", len(runs))
+		}
+	}
+	check(t, ws, map[string]string{"f": "as it was"})
 }
 
 // TestKilledSupervisorIsCleanedUpAfter kills a supervisor after each entry of

@@ -22,6 +22,9 @@ func TrialOfWeakWall(ctx context.Context, d *Daemon, wall proofbox.Wall, only st
 	return d.trial(ctx, t, t.Run)
 }
 
+// HomeOf is a daemon's state folder.
+func HomeOf(d *Daemon) string { return d.store.home }
+
 // Reach has gateways reach the world by a network of a test.
 func Reach(d *Daemon, n gateway.Network) { d.network = n }
 

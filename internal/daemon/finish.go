@@ -98,7 +98,7 @@ func (s *session) listCalls() {
 // collect computes the run's changes, after all processes of the box have
 // ended.
 func (s *session) collect(ctx context.Context) error {
-	if s.base == nil || s.weakness.Root {
+	if s.base == nil || s.proposal != nil || s.weakness.Root {
 		// What root in a trial's box has written, an ordinary user could not
 		// read; nobody asks for it.
 		return nil

@@ -59,5 +59,8 @@ func (d *Daemon) reapRun(ctx context.Context, id string) error {
 	if !run.Teardown.Clean {
 		return nil // the mark stays, and the next command tries again
 	}
-	return d.store.settle(id)
+	if err := d.store.settle(id); err != nil || run.Proves == "" {
+		return err
+	}
+	return d.store.forget(id)
 }

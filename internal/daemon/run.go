@@ -77,15 +77,18 @@ func (d *Daemon) Run(ctx context.Context, req proofbox.RunRequest, io api.Sessio
 	return *s.run, err
 }
 
-// tried is what a trial, and nobody else, has of its own in a box: what is taken
-// from the wall, and the world beyond the gateway.
+// tried is what a trial or a proof, and nobody else, has of its own in a box: what
+// is taken from the wall, and the world beyond the gateway; which run's changes
+// are proven, and what of them is put into the base.
 type tried struct {
 	weakness box.Weakness
 	world    *breakout.World
+	proves   string
+	proposal *workspace.Proposal
 }
 
 // begin decides about a run and gives it an ID, a directory and a record.
-func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, trial *tried) (*session, error) {
+func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, own *tried) (*session, error) {
 	if len(req.Command) == 0 {
 		return nil, errors.New("there is no command to run; put it after --")
 	}
@@ -102,9 +105,9 @@ func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, trial *trie
 	}
 	s := &session{
 		daemon: d, lock: lock, prepared: p, done: make(chan struct{}),
-		run: newRun(id, p), tried: *trial,
+		run: newRun(id, p), tried: *own,
 	}
-	s.run.Weakened = s.weakness.Names()
+	s.run.Weakened, s.run.Proves = own.weakness.Names(), own.proves
 	d.enlist(s)
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.finish(ctx))
@@ -240,7 +243,9 @@ func (s *session) freeze(ctx context.Context) (err error) {
 	if err := s.note(box.Object{Kind: box.Folder, Name: dir}); err != nil {
 		return err
 	}
-	s.base, err = workspace.Freeze(ctx, s.daemon.freezeOptions(s.run.Plan.Spec, dir))
+	options := s.daemon.freezeOptions(s.run.Plan.Spec, dir)
+	options.Keep = s.proposal
+	s.base, err = workspace.Freeze(ctx, options)
 	if err != nil {
 		return err
 	}

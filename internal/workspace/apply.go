@@ -15,8 +15,16 @@ import (
 // apply puts what was staged in place: what stands in the way of something else
 // goes first, then folders are made from the top down, then files and links come,
 // then the rest goes, and folders get their modes last, which may forbid all of
-// that. Every name is replaced as a whole; nothing is written in place.
+// that. Every name is replaced as a whole; nothing is written in place. It is on
+// the disk when apply returns.
 func apply(t *target, todo []step) error {
+	if err := putInPlace(t, todo); err != nil {
+		return err
+	}
+	return unix.Syncfs(t.root)
+}
+
+func putInPlace(t *target, todo []step) error {
 	for _, p := range phases(todo) {
 		for _, s := range p.steps {
 			if err := p.apply(t, s); err != nil {
@@ -24,7 +32,7 @@ func apply(t *target, todo []step) error {
 			}
 		}
 	}
-	return unix.Syncfs(t.root)
+	return nil
 }
 
 func explainWrite(err error) error {

@@ -106,7 +106,21 @@ func (c *Changes) Keep(ctx context.Context, o KeepOptions) (proofbox.KeepReceipt
 	if err != nil {
 		return receipt, err
 	}
+	if err := p.wasProven(o.Proven); err != nil {
+		return receipt, err
+	}
 	return receipt, c.write(ctx, t, p, 0, o.Begin, &receipt)
+}
+
+// wasProven refuses a plan that is not the one that a proof was of.
+func (p *plan) wasProven(digest string) error {
+	if digest == "" {
+		return nil
+	}
+	if shown, err := Shown(p.changes()); err != nil || shown != digest {
+		return errors.Join(err, &ConflictError{Conflicts: []string{"what would be written is not what the proof run was on, because the original has changed since or something else is asked for; run it again"}})
+	}
+	return nil
 }
 
 func checkSide(s proofbox.Side) error {
@@ -118,10 +132,7 @@ func checkSide(s proofbox.Side) error {
 
 // write carries out a plan and says in the receipt what it wrote.
 func (c *Changes) write(ctx context.Context, t *target, p *plan, undoes int, begin func([]proofbox.Change) error, receipt *proofbox.KeepReceipt) error {
-	todo := make([]proofbox.Change, len(p.steps))
-	for i, s := range p.steps {
-		todo[i] = s.change
-	}
+	todo := p.changes()
 	if begin != nil {
 		if err := begin(todo); err != nil {
 			return err

@@ -130,6 +130,7 @@ func sides(changes []proofbox.Change) map[proofbox.Raw]pair {
 // checkKeep keeps everything and compares the original with what the receipt
 // says that it is now.
 func checkKeep(t *rapid.T, s *site, c *Changes, was, saw map[proofbox.Raw]proofbox.Entry) {
+	tried := checkProposal(t, s, c)
 	receipt, err := s.keep(c)
 	must(t, err)
 	want := map[proofbox.Raw]proofbox.Entry{}
@@ -142,6 +143,9 @@ func checkKeep(t *rapid.T, s *site, c *Changes, was, saw map[proofbox.Raw]proofb
 	got := value[map[proofbox.Raw]proofbox.Entry](t)(describeTree(s.original))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("the original and the receipt (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(tried, got); diff != "" {
+		t.Fatalf("the original and the copy on which it was tried (-tried +kept)\n%s", diff)
 	}
 	if len(receipt.Kept)+len(receipt.Refused) != len(c.List()) {
 		t.Fatalf("%d kept and %d refused of %d", len(receipt.Kept), len(receipt.Refused), len(c.List()))

@@ -33,6 +33,9 @@ type Options struct {
 	Dir string
 	// Reserved are folders that a workspace must neither contain nor lie in.
 	Reserved []string
+	// Keep, where it is set, is written into the base before anybody sees it. The
+	// base is a copy then.
+	Keep *Proposal
 }
 
 // Up to this size a tree is copied before each run, which takes less time than
@@ -55,6 +58,8 @@ type Base struct {
 	Hidden []string
 	// UID and GID own the original.
 	UID, GID int
+	// Written is the digest of what [Options.Keep] has written.
+	Written string
 
 	manifest *manifest
 	hide     *hider
@@ -126,10 +131,12 @@ func (o Options) choose(m *manifest) proofbox.Freezing {
 	}
 	small := len(m.entries) <= smallEntries && m.bytes <= smallBytes
 	switch {
-	case len(m.entries) <= reflinkEntries && m.special == 0 && o.canReflink(m):
+	case (len(m.entries) <= reflinkEntries || o.Keep != nil) && m.special == 0 && o.canReflink(m):
 		f.Method, f.Why = byReflink, "the file system can clone files, so a copy costs no space"
 	case small && m.special == 0:
 		f.Method, f.Why = byCopy, "the tree is small"
+	case o.Keep != nil:
+		f.Method, f.Why = byCopy, "what would be kept is tried on a copy"
 	case m.special > 0:
 		f.Method, f.Why = byOverlay, fmt.Sprintf("the tree holds %d devices, sockets or FIFOs, which cannot be copied; changes made to the original meanwhile are detected", m.special)
 	default:
@@ -187,6 +194,9 @@ func freeze(ctx context.Context, o Options) (*Base, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Keep != nil && m.special > 0 {
+		return nil, fmt.Errorf("what would be kept is tried on a copy of the workspace, which holds %d devices, sockets or FIFOs that cannot be copied; remove them, or keep without --prove", m.special)
+	}
 	b := &Base{Freezing: o.choose(m), manifest: m, hide: hide, UID: m.uid, GID: m.gid}
 	if err := os.Mkdir(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the base's folder: %w", explain(err))
@@ -201,6 +211,9 @@ func (b *Base) take(ctx context.Context, o Options) error {
 	if b.Freezing.Method == byOverlay {
 		b.Lower, b.Hidden, b.live = o.Original, b.manifest.hidden, true
 	} else if err := b.copy(ctx, o); err != nil {
+		return err
+	}
+	if err := b.keep(ctx, o.Keep); err != nil {
 		return err
 	}
 	return b.manifest.write(filepath.Join(o.Dir, "manifest"))
@@ -220,6 +233,22 @@ func (b *Base) copy(ctx context.Context, o Options) error {
 	if moved := was.moved(now); len(moved) > 0 {
 		return fmt.Errorf("%w: %q", errMoved, moved[0])
 	}
+	return nil
+}
+
+// keep writes a proposal into the copy, which the manifest is then of.
+func (b *Base) keep(ctx context.Context, p *Proposal) (err error) {
+	if p == nil {
+		return nil
+	}
+	if b.Written, err = p.write(ctx, b.Lower); err != nil {
+		return err
+	}
+	now, err := takeManifest(ctx, b.Lower, &hider{}, false)
+	if err != nil {
+		return err
+	}
+	b.manifest.entries = now.entries
 	return nil
 }
 
