@@ -138,10 +138,6 @@ func (d *decision) carried() *proofbox.Refusal {
 		return refuse("contents-need-mounts", "choose the wall gvisor, if the risk allows it, or put the data into the workspace",
 			"this version of proofbox cannot give sealed contents to a microvm")
 	}
-	if d.terms.Wall == proofbox.MicroVM && len(d.spec.Egress.Allow)+len(d.spec.Models) > 0 {
-		return refuse("gateway-needs-visits", "choose the wall gvisor, if the risk allows it, or leave egress and models out",
-			"in this version of proofbox a microvm has no way to the gateway")
-	}
 	return nil
 }
 

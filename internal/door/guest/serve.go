@@ -15,6 +15,7 @@ import (
 // box's process 1 everything else.
 type server struct {
 	*machine
+	host *yamux.Session
 	box  *yamux.Session // to the box's process 1
 	once sync.Mutex     // held while the changes are given out
 }
@@ -29,7 +30,8 @@ func (m *machine) serve() error {
 	if err != nil {
 		return fmt.Errorf("opening the door to the box's process 1: %w", err)
 	}
-	s := &server{machine: m, box: box}
+	s := &server{machine: m, host: host, box: box}
+	go s.visits()
 	for {
 		stream, err := host.AcceptStream()
 		if err != nil {
@@ -103,17 +105,44 @@ func (s *server) pass(stream *yamux.Stream, r door.Request) {
 	if err != nil {
 		return // closing the host's says it
 	}
+	joinBoth(stream, inner)
+}
+
+// visits hands to the host, one after the other, what the box's process 1
+// opens, and ends when that has gone. The host takes no more of them than it
+// wants; the others wait where they come from.
+func (s *server) visits() {
+	for {
+		inner, err := s.box.AcceptStream()
+		if err != nil {
+			return
+		}
+		outer, err := s.host.OpenStream()
+		if err != nil {
+			_ = inner.Close() // the door has closed
+			return
+		}
+		go joinBoth(outer, inner)
+	}
+}
+
+// joinBoth joins two streams until both have said everything.
+func joinBoth(a, b *yamux.Stream) {
 	var both sync.WaitGroup
-	both.Go(func() { join(inner, stream) })
-	both.Go(func() { join(stream, inner) })
+	both.Go(func() { join(a, b) })
+	both.Go(func() { join(b, a) })
 	both.Wait()
 }
 
 // join copies a stream to another, whose half it closes then. Either may end
-// at any time, which is all that an error says.
+// at any time, which is all that an error says; who still speaks to one that has
+// gone is heard to the end, and not made to wait.
 func join(to, from *yamux.Stream) {
-	_, _ = io.Copy(to, from)
+	_, err := io.Copy(to, from)
 	_ = to.Close()
+	if err != nil {
+		_, _ = io.Copy(io.Discard, from)
+	}
 }
 
 // changes ends the box and gives out the upper layer of its copy.
