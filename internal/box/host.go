@@ -54,6 +54,8 @@ type Config struct {
 	// Root holds what the image puts into the box's root: folders, links,
 	// files and read-only binds, with paths as the box sees them.
 	Root []jail.Step
+	// Data shows data sets in the box: read-only binds below [DataPath].
+	Data []jail.Step
 	// RootKey names what Root holds: it differs where Root does. A [Machine]
 	// keeps a disk with it for further boxes; others do not look at it.
 	RootKey string
@@ -118,6 +120,7 @@ type Box struct {
 // an error nothing of the box is left running, and the account of what was
 // taken down is in the error, as a [StartError].
 func (h *Host) Start(ctx context.Context, c Config) (*Box, error) {
+	c.checkData()
 	b := &Box{config: c, log: &boundedLog{left: maxLog}}
 	limit := startLimit
 	if m, ok := c.Runtime.(Machine); ok {

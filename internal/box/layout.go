@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -175,7 +176,7 @@ func (b *blueprint) root(h *Host, c Config, door string) error {
 	for _, d := range []string{"/proc", "/dev", "/tmp", "/run", Workdir, HomePath} {
 		b.dir(jailBox+d, 0o755, 0)
 	}
-	for _, step := range c.Root {
+	for _, step := range slices.Concat(c.Root, c.Data) {
 		if err := b.imageStep(step); err != nil {
 			return err
 		}

@@ -39,10 +39,10 @@ type Machine interface {
 // Hardware is what a [Machine] makes the guest's machine from. Paths are inside
 // the jail.
 type Hardware struct {
-	// Root and Work are read-only disks with erofs file systems: the box's root
-	// and the frozen original. Scratch is a disk with an empty ext4 file system
-	// as large as the disk limit.
-	Root, Work, Scratch string
+	// Root, Work and Data are read-only disks with erofs file systems: the box's
+	// root, the frozen original and the data sets. Scratch is a disk with an
+	// empty ext4 file system as large as the disk limit.
+	Root, Work, Data, Scratch string
 	// Door is the socket that the guest's port is connected to, and Monitor the
 	// one that takes the monitor's orders.
 	Door, Monitor string
@@ -60,6 +60,7 @@ type Hardware struct {
 const (
 	jailRootDisk    = "/disks/root"
 	jailWorkDisk    = "/disks/work"
+	jailDataDisk    = "/disks/data"
 	jailScratchDisk = "/disks/scratch"
 	jailMemory      = "/memory"
 	jailDoor        = "/door"
@@ -81,9 +82,9 @@ const (
 // scratchDisk is the name of the file that a box's scratch is in.
 const scratchDisk = "scratch.ext4"
 
-// workDiskSize is the apparent size of every disk with a workspace: it belongs
-// to the machine, whose parts must not change with what is in them.
-const workDiskSize = 1 << 40
+// packedDiskSize is the apparent size of every disk with a workspace or data:
+// it belongs to the machine, whose parts must not change with what is in them.
+const packedDiskSize = 1 << 40
 
 // guest is the state of a box that has a kernel of its own.
 type guest struct {
@@ -110,15 +111,15 @@ func (b *Box) makeDisks(ctx context.Context, h *Host) (work, scratch string, err
 	if err != nil {
 		return "", "", err
 	}
-	if err := errors.Join(os.Chmod(work, 0o600), os.Truncate(work, workDiskSize)); err != nil {
-		return "", "", fmt.Errorf("giving the disk of the workspace its size: %w", err)
+	if err := b.finishDisk(work); err != nil {
+		return "", "", err
 	}
 	if b.guest.saving != "" {
 		err = errors.Join(b.makeFile(scratch), os.Truncate(scratch, int64(b.config.Limits.Disk)))
 	} else {
 		err = b.copyScratch(h, scratch)
 	}
-	return work, scratch, errors.Join(err, b.handOver(work, 0o400), b.handOver(scratch, 0o600))
+	return work, scratch, errors.Join(err, b.handOver(scratch, 0o600))
 }
 
 // makeFile makes an empty file for the box.
@@ -169,6 +170,10 @@ func (b *Box) drawMachine(ctx context.Context, h *Host, sheet *blueprint) (jail.
 	if err != nil {
 		return jail.Program{}, err
 	}
+	data, err := b.makeDataDisk(ctx, h)
+	if err != nil {
+		return jail.Program{}, err
+	}
 	sheet.dir(jailScratch, 0o555, 0) // nothing is written there
 	for _, bind := range []struct {
 		source string
@@ -177,6 +182,7 @@ func (b *Box) drawMachine(ctx context.Context, h *Host, sheet *blueprint) (jail.
 		{"/dev/null", jail.Bind{Target: "/dev/null", Devices: true, Writable: true}},
 		{b.guest.root.Path, jail.Bind{Target: jailRootDisk}},
 		{work, jail.Bind{Target: jailWorkDisk}},
+		{data, jail.Bind{Target: jailDataDisk}},
 		{scratch, jail.Bind{Target: jailScratchDisk, Writable: true}},
 		{b.guest.memory(), jail.Bind{Target: jailMemory, Writable: b.guest.saving != ""}},
 		{filepath.Join(b.config.Dir, "door"), jail.Bind{Target: jailDoor}},
@@ -206,7 +212,7 @@ func (g *guest) memory() string {
 func (c Config) hardware() Hardware {
 	const page = 2 << 20 // a size that every machine takes
 	return Hardware{
-		Root: jailRootDisk, Work: jailWorkDisk, Scratch: jailScratchDisk,
+		Root: jailRootDisk, Work: jailWorkDisk, Data: jailDataDisk, Scratch: jailScratchDisk,
 		Door: jailDoor, Monitor: jailMonitor, Memory: jailMemory,
 		Bytes: (int64(c.Limits.Memory) + guestOwn + page - 1) / page * page,
 		CPUs:  max(1, int(math.Ceil(c.Limits.CPUs))),

@@ -85,7 +85,7 @@ func (h *Host) PackRoot(ctx context.Context, key string, steps []jail.Step) (Pac
 func (h *Host) packRoot(ctx context.Context, out *os.File, steps []jail.Step, seen surveyed) error {
 	plan := &blueprint{}
 	defer plan.close()
-	for _, d := range []string{"/proc", "/sys", "/dev", "/tmp", "/run", Workdir, HomePath} {
+	for _, d := range []string{"/proc", "/sys", "/dev", "/tmp", "/run", Workdir, HomePath, DataPath} {
 		plan.dir(jailBox+d, 0o755, 0)
 	}
 	for _, step := range steps {

@@ -81,7 +81,7 @@ func (b *Box) saveGuest(ctx context.Context, h *Host, dir string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %v", limit))
 	defer cancel()
 	config := b.config
-	config.ID, config.Dir, config.Workspace = config.ID+"-template", run, nil
+	config.ID, config.Dir, config.Workspace, config.Data = config.ID+"-template", run, nil, nil
 	maker := &Box{config: config, log: &boundedLog{left: maxLog}}
 	maker.guest = &guest{
 		machine: b.guest.machine, init: b.guest.init, console: newConsole(maker.log),

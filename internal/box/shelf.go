@@ -84,11 +84,15 @@ func (s *shelf) begin() (f *os.File, err error) {
 	return f, err
 }
 
+// packedLayout changes with the folders that every box finds in an image.
+const packedLayout = 2
+
 // record is what is known of a packed image. The identity is that of the file
 // when its digest was computed: whoever writes to a file moves its change time,
 // which only the clock can set back.
 type record struct {
 	Packed
+	Layout  int    `json:"layout"`
 	Device  uint64 `json:"device"`
 	Inode   uint64 `json:"inode"`
 	Changed int64  `json:"changed"` // nanoseconds
@@ -112,7 +116,7 @@ func (s *shelf) keep(f *os.File, key string) (Packed, error) {
 	if err != nil {
 		return Packed{}, fmt.Errorf("reading the image back: %w", err)
 	}
-	r := record{Packed: Packed{Path: path, Digest: digest, Size: size}}
+	r := record{Packed: Packed{Path: path, Digest: digest, Size: size}, Layout: packedLayout}
 	return r.Packed, errors.Join(s.write(f, key, r), s.prune())
 }
 
@@ -208,6 +212,9 @@ func (s *shelf) find(key string) (Packed, error) {
 	}
 	if err != nil {
 		return Packed{}, fmt.Errorf("reading the record of a packed image: %w; remove %q", err, s.dir)
+	}
+	if r.Layout != packedLayout {
+		return Packed{}, nil
 	}
 	f, err := os.Open(filepath.Join(s.dir, key+packedSuffix))
 	if errors.Is(err, fs.ErrNotExist) {

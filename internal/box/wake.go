@@ -26,7 +26,7 @@ func (b *Box) wake(ctx context.Context, conn net.Conn) error {
 	b.guest.woken, err = door.Wake(ctx, conn, door.WakeUp{
 		Entropy: entropy, Time: time.Now(), Hostname: b.config.Hostname,
 		Pids: b.config.Limits.Pids, Memory: int64(b.config.Limits.Memory),
-		Workspace: b.config.Workspace != nil, Filter: filter,
+		Workspace: b.config.Workspace != nil, Data: len(b.config.Data) > 0, Filter: filter,
 	})
 	if err == nil && b.guest.woken.Memory > int64(b.config.Limits.Memory) {
 		err = fmt.Errorf("waking the guest: it says that its box may have %d bytes of memory, and was told %d", b.guest.woken.Memory, b.config.Limits.Memory)

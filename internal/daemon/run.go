@@ -210,7 +210,7 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 	terms := s.run.Plan.Terms
 	config := box.Config{
 		ID: s.run.ID, Dir: s.daemon.store.dir(s.run.ID), Journal: s.journal,
-		Runtime: s.prepared.runtime, Hostname: "box", Root: append(s.prepared.rootSteps(), s.data...),
+		Runtime: s.prepared.runtime, Hostname: "box", Root: s.prepared.rootSteps(), Data: s.data,
 		Limits: terms.Limits, Enforced: terms.Enforced, Weakness: s.weakness, Gateway: s.way,
 	}
 	if s.base != nil {

@@ -27,8 +27,10 @@ type WakeUp struct {
 	// memory.
 	Pids   int   `json:"pids"`
 	Memory int64 `json:"memory"`
-	// Workspace says that the disk for it holds the frozen original.
+	// Workspace says that the disk for it holds the frozen original, Data that
+	// the disk for data sets holds any.
 	Workspace bool `json:"workspace,omitempty"`
+	Data      bool `json:"data,omitempty"`
 	// Filter is the list of system calls as a program for the guest's kernel:
 	// struct sock_filter, 8 bytes each, of the guest's byte order. See
 	// seccomp(2).

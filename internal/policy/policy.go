@@ -48,7 +48,7 @@ func Decide(spec proofbox.Spec, host Host) (proofbox.Terms, error) {
 	spec.Risk = Risk(spec)
 	d := &decision{spec: spec, host: host}
 	for _, step := range []func() *proofbox.Refusal{
-		d.contents, d.openings, d.wall, d.carried, d.image, d.limits, d.enforcement,
+		d.contents, d.openings, d.wall, d.image, d.limits, d.enforcement,
 	} {
 		if refusal := step(); refusal != nil {
 			return proofbox.Terms{}, refusal
@@ -128,15 +128,6 @@ func placed(c proofbox.Content, others []proofbox.Content) *proofbox.Refusal {
 		if strings.HasPrefix(c.At+"/", o.At+"/") || strings.HasPrefix(o.At+"/", c.At+"/") {
 			return refuse("contents-below-data", repair, "%q and %q are both to be at %q", o.Path, c.Path, c.At)
 		}
-	}
-	return nil
-}
-
-// carried checks that the wall can carry contents.
-func (d *decision) carried() *proofbox.Refusal {
-	if len(d.spec.Contents) > 0 && d.terms.Wall == proofbox.MicroVM {
-		return refuse("contents-need-mounts", "choose the wall gvisor, if the risk allows it, or put the data into the workspace",
-			"this version of proofbox cannot give sealed contents to a microvm")
 	}
 	return nil
 }

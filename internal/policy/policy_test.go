@@ -64,7 +64,6 @@ func TestDecide(t *testing.T) {
 		"contents":                 {proofbox.Spec{Contents: []proofbox.Content{{Path: "x", At: "/data/x", Class: proofbox.Synthetic}}}, all, proofbox.Container, ""},
 		"contents anywhere":        {proofbox.Spec{Contents: []proofbox.Content{{Path: "x", At: "/data/../etc/x", Class: proofbox.Synthetic}}}, all, "", "contents-below-data"},
 		"contents in contents":     {proofbox.Spec{Contents: []proofbox.Content{{Path: "x", At: "/data/x", Class: proofbox.Synthetic}, {Path: "y", At: "/data/x/y", Class: proofbox.Synthetic}}}, all, "", "contents-below-data"},
-		"contents in a microvm":    {proofbox.Spec{Wall: proofbox.MicroVM, Contents: []proofbox.Content{{Path: "x", At: "/data/x", Class: proofbox.Synthetic}}}, all, "", "contents-need-mounts"},
 		"egress":                   {proofbox.Spec{Egress: proofbox.Egress{Allow: []string{"pypi.org"}}}, all, proofbox.Container, ""},
 		"egress to no name":        {proofbox.Spec{Egress: proofbox.Egress{Allow: []string{"10.0.0.1:443"}}}, all, "", "egress-by-name"},
 		"tool":                     {proofbox.Spec{Tools: []proofbox.Tool{{Mock: "stripe"}}}, all, "", "tools-need-gateway"},

@@ -45,6 +45,7 @@ func (r *Runtime) arguments(h box.Hardware) ([]string, error) {
 	}
 	args = append(args, disk("root", h.Root, "readonly=on")...)
 	args = append(args, disk("work", h.Work, "readonly=on")...)
+	args = append(args, disk("data", h.Data, "readonly=on")...)
 	// Nothing on the scratch disk outlives the box, so nothing is ever synced.
 	return append(args, disk("scratch", h.Scratch, "cache=unsafe,discard=unmap")...), nil
 }

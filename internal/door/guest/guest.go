@@ -30,6 +30,7 @@ const (
 	rootDisk    = "proofbox-root"    // the box's root, erofs
 	scratchDisk = "proofbox-scratch" // all that the box writes, ext4
 	workDisk    = "proofbox-work"    // the frozen original, erofs
+	dataDisk    = "proofbox-data"    // data sets, erofs
 )
 
 // Program is where the kernel finds this program in the initramfs; a process
@@ -135,6 +136,9 @@ func (m *machine) become(w door.WakeUp) (int64, error) {
 	}
 	m.pids = w.Pids
 	mounts, err := mountWritable(w.Workspace)
+	if err == nil && w.Data {
+		mounts, err = mountData(mounts)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where process 1 has what the box writes, and the frozen original.
+// Where process 1 has what the box writes, the frozen original, and data sets.
 const (
 	scratch  = "/scratch"
 	original = "/original"
+	data     = "/data"
 	upper    = scratch + "/upper"
 )
 
@@ -51,13 +52,28 @@ func mountWritable(workspace bool) (list []mount, err error) {
 	}
 	list = append(list, mount{copied, "/workspace"})
 	for _, part := range [][2]string{{"tmp", "/tmp"}, {"home", "/home/box"}, {"canary", "/run/proofbox/canary"}} {
-		fd, err := unix.OpenTree(unix.AT_FDCWD, scratch+"/"+part[0], unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
-		if err != nil {
-			return nil, fmt.Errorf("cloning the mount for %q: %w", part[1], err)
+		if list, err = cloned(list, scratch+"/"+part[0], part[1]); err != nil {
+			return nil, err
 		}
-		list = append(list, mount{fd, part[1]})
 	}
 	return list, nil
+}
+
+// mountData mounts the data sets for the box.
+func mountData(list []mount) ([]mount, error) {
+	if err := mountDisk(dataDisk, data, "erofs", unix.MS_RDONLY); err != nil {
+		return nil, err
+	}
+	return cloned(list, data, "/data")
+}
+
+// cloned adds a clone of what is mounted at a path.
+func cloned(list []mount, path, target string) ([]mount, error) {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("cloning the mount for %q: %w", target, err)
+	}
+	return append(list, mount{fd, target}), nil
 }
 
 // mountDisk mounts a disk that may be another one than when the machine was
