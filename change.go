@@ -57,6 +57,9 @@ type Change struct {
 	From    Raw  `json:"from,omitempty"`
 	Share   int  `json:"share,omitempty"`
 	Renamed bool `json:"renamed,omitempty"`
+	// Notes say what else a reader should know, completing "it …": which names of
+	// one file keeping parts, which attributes are not kept.
+	Notes []string `json:"notes,omitempty"`
 	// Hazards say what the change would run on the machine of whoever keeps it, and
 	// what it hides from a reader. A change with any is kept only with a yes of
 	// its own.

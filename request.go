@@ -45,6 +45,8 @@ type DiffRequest struct {
 	Paths []Raw `json:"paths,omitempty"`
 	// Stat leaves out the text.
 	Stat bool `json:"stat,omitempty"`
+	// Binary has the bytes of what is no text in [Diff.Patch] too.
+	Binary bool `json:"binary,omitempty"`
 }
 
 // KeepRequest asks to apply changes of a run to its original.

@@ -23,7 +23,9 @@ is below them.
 What could act on a terminal or hide text is shown as visible escapes; with
 --raw the patch is written as it is, for git apply or patch. These take a patch
 as a whole or not at all: name the paths that are text, since what is binary, a
-repository's own or larger than a line-by-line comparison allows is only named.`
+repository's own or larger than a line-by-line comparison allows is only named.
+--export-patch leaves out what git apply would refuse, and says so; it has the
+bytes of what is no text, up to 8 MiB of a file.`
 
 func (a *app) diffCommand() *cobra.Command {
 	var stat, raw bool
@@ -39,7 +41,7 @@ func (a *app) diffCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			diff, err := a.client.Diff(cmd.Context(), args[0], proofbox.DiffRequest{Paths: paths, Stat: stat})
+			diff, err := a.client.Diff(cmd.Context(), args[0], proofbox.DiffRequest{Paths: paths, Stat: stat, Binary: export != ""})
 			if err != nil {
 				return err
 			}
@@ -176,11 +178,19 @@ func (a *app) showStat(changes []proofbox.Change) {
 	insertions, deletions := 0, 0
 	for _, c := range changes {
 		a.printf("  %-8s  %-14s  %s\n", c.Action(), amount(c), describePath(c))
+		a.showNotes(c)
 		a.showHazards(c)
 		insertions += c.Insertions
 		deletions += c.Deletions
 	}
 	a.printf("%s, %s added, %d removed\n", plural(len(changes), "change"), plural(insertions, "line"), deletions)
+}
+
+// showNotes says what else there is to know of a change.
+func (a *app) showNotes(c proofbox.Change) {
+	for _, n := range c.Notes {
+		a.printf("  %8s  %s\n", "", terminal.Escape(n))
+	}
 }
 
 // showHazards says what a change would run, and how to say yes to it.

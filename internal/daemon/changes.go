@@ -56,6 +56,10 @@ func (d *Daemon) changed(ctx context.Context, name string) (*proofbox.Run, *work
 	return run, changes, err
 }
 
+// maxPatch is from how many bytes on a patch gets no more of what is no text:
+// `keep --patch` reads as much.
+const maxPatch = 48 << 20
+
 // Diff gives a run's changes.
 func (d *Daemon) Diff(ctx context.Context, name string, r proofbox.DiffRequest) (proofbox.Diff, error) {
 	run, changes, err := d.undecided(ctx, name)
@@ -81,8 +85,15 @@ func (d *Daemon) Diff(ctx context.Context, name string, r proofbox.DiffRequest) 
 		if err := changes.WriteUnified(&text, selected[i:i+1]); err != nil {
 			return diff, err
 		}
-		if c.Patched = workspace.Patched(selected[i]); c.Patched {
+		c.Patched = workspace.Patched(selected[i], r.Binary && patch.Len() < maxPatch)
+		switch {
+		case c.Patched && (c.Binary || c.Large):
+			err = changes.WritePatch(&patch, selected[i:i+1])
+		case c.Patched:
 			patch.Write(text.Bytes()[at:])
+		}
+		if err != nil {
+			return diff, err
 		}
 	}
 	diff.Text, diff.Patch = proofbox.Raw(text.String()), proofbox.Raw(patch.String())

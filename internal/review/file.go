@@ -65,6 +65,9 @@ func newFile(c proofbox.Change, diff string) *file {
 		}
 		add("! "+where+h.Words, -1, 0)
 	}
+	for _, n := range c.Notes {
+		add("# it "+n, -1, 0)
+	}
 	if c.Refused != "" {
 		add("! never kept: "+c.Refused, -1, 0)
 	}

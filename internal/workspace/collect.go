@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"proofbox"
+	"proofbox/internal/hazard"
 )
 
 // Bounds of what a box may leave.
@@ -50,7 +51,7 @@ func (b *Base) collect(ctx context.Context, upper *os.File, c *Changes) error {
 	} else {
 		defer unix.Close(lower)
 	}
-	k := &collector{base: b.manifest, lower: lower, changes: c, ctx: ctx, paths: maxLooked, holes: maxHoles}
+	k := &collector{base: b.manifest, lower: lower, changes: c, ctx: ctx, paths: maxLooked, holes: maxHoles, links: map[inode][]string{}}
 	if err := k.tree(int(upper.Fd())); err != nil {
 		return err
 	}
@@ -61,10 +62,30 @@ func (b *Base) collect(ctx context.Context, upper *os.File, c *Changes) error {
 	if err := k.kin(); err != nil {
 		return err
 	}
+	k.note()
+	k.repositories()
 	if err := c.list.mark(); err != nil {
 		return err
 	}
 	return c.save()
+}
+
+// repositories adds a hazard to what lies in a folder that git takes for a
+// repository of its own, through what the base has there or what the box has made.
+func (k *collector) repositories() {
+	var found hazard.Repositories
+	for i := range k.base.entries {
+		found.Add(k.base.entries[i].path)
+	}
+	list := k.changes.list.Changes
+	for i := range list {
+		found.Add(string(list[i].Path))
+	}
+	for i := range list {
+		if h, ok := found.Hazard(list[i]); ok {
+			list[i].Hazards = append(list[i].Hazards, h)
+		}
+	}
 }
 
 // collector goes through an upper layer.
@@ -73,8 +94,10 @@ type collector struct {
 	lower   int // descriptor of the base's folder, negative where there is none
 	changes *Changes
 	ctx     context.Context
-	paths   int   // bytes of paths that may still be looked at
-	holes   int64 // bytes of holes that may still be hashed
+	paths   int                // bytes of paths that may still be looked at
+	holes   int64              // bytes of holes that may still be hashed
+	links   map[inode][]string // the paths of files that have several names
+	marked  []string           // files of which nothing but attributes has changed
 }
 
 // Attributes by which an overlay in a user namespace marks its upper layer. A

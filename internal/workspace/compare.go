@@ -56,14 +56,26 @@ func (k *collector) file(f *os.File, full string, st *unix.Stat_t, before *entry
 	if _, ok := attribute(int(f.Fd()), attrMetacopy); ok {
 		return fmt.Errorf("the file %q is marked as a stub, which the overlay was told not to make", full)
 	}
+	notes, err := k.noteAttributes(f, before)
+	if err != nil {
+		return fmt.Errorf("reading the attributes of %q: %w", full, err)
+	}
 	if before != nil && permission(before.mode) == permission(st.Mode) {
-		if equal, err := k.copiedUp(f, st, before); equal || err != nil {
+		equal, err := k.copiedUp(f, st, before)
+		if equal && len(notes) > 0 {
+			k.marked = append(k.marked, full)
+		}
+		if equal || err != nil {
 			return err
 		}
 	}
+	if st.Nlink > 1 {
+		name := inode{st.Dev, st.Ino}
+		k.links[name] = append(k.links[name], full)
+	}
 	change := proofbox.Change{
 		Path: proofbox.Raw(full), Before: proofbox.Entry{Kind: proofbox.Absent},
-		After: proofbox.Entry{Kind: proofbox.File, Mode: permission(st.Mode), Size: st.Size},
+		After: proofbox.Entry{Kind: proofbox.File, Mode: permission(st.Mode), Size: st.Size}, Notes: notes,
 	}
 	if change.After.Digest, err = k.store(f, st, &change); err != nil {
 		return fmt.Errorf("storing %q: %w", full, err)

@@ -146,8 +146,18 @@ func (c *Changes) body(e proofbox.Entry) (text string, ok bool, err error) {
 // patch cannot say is in lines that begin with "#". The bytes are the box's own:
 // escape them before they reach a terminal.
 func (c *Changes) WriteUnified(w io.Writer, changes []proofbox.Change) error {
+	return c.writeAll(w, changes, false)
+}
+
+// WritePatch is as [Changes.WriteUnified], and gives the bytes of what is no text
+// too, in git's form.
+func (c *Changes) WritePatch(w io.Writer, changes []proofbox.Change) error {
+	return c.writeAll(w, changes, true)
+}
+
+func (c *Changes) writeAll(w io.Writer, changes []proofbox.Change, binary bool) error {
 	for _, change := range changes {
-		if err := c.writeOne(w, change); err != nil {
+		if err := c.writeOne(w, change, binary); err != nil {
 			return fmt.Errorf("writing the difference of %q: %w", change.Path, err)
 		}
 	}
@@ -156,32 +166,37 @@ func (c *Changes) WriteUnified(w io.Writer, changes []proofbox.Change) error {
 
 // writeOne writes a change. One of kind is two patches for git: the old goes,
 // and the new comes.
-func (c *Changes) writeOne(w io.Writer, change proofbox.Change) error {
+func (c *Changes) writeOne(w io.Writer, change proofbox.Change, binary bool) error {
 	if _, err := io.WriteString(w, notes(change)); err != nil {
 		return err
 	}
 	if change.Before.Kind == change.After.Kind {
-		return c.writePatch(w, change)
+		return c.writePatch(w, change, binary)
 	}
 	gone, come := change, change
 	gone.After, come.Before = proofbox.Entry{Kind: proofbox.Absent}, proofbox.Entry{Kind: proofbox.Absent}
-	if err := c.writePatch(w, gone); err != nil {
+	if err := c.writePatch(w, gone, binary); err != nil {
 		return err
 	}
-	return c.writePatch(w, come)
+	return c.writePatch(w, come, binary)
 }
 
 // patchable says whether git has the kind.
 func patchable(e proofbox.Entry) bool { return e.Kind == proofbox.File || e.Kind == proofbox.Symlink }
 
 // Patched says whether a patch has all of a change that git can apply: files and
-// links of text, outside a repository's own files, which git refuses.
-func Patched(c proofbox.Change) bool {
-	kinds := patchable(c.Before) || c.Before.Kind == proofbox.Absent
-	return kinds && (patchable(c.After) || c.After.Kind == proofbox.Absent) && !c.Binary && !c.Large && !hazard.InRepository(string(c.Path))
+// links, outside a repository's own files, which git refuses. What is no text is
+// in it where bytes are wanted, up to a size.
+func Patched(c proofbox.Change, binary bool) bool {
+	for _, e := range []proofbox.Entry{c.Before, c.After} {
+		if e.Kind != proofbox.Absent && !patchable(e) {
+			return false
+		}
+	}
+	return !hazard.InRepository(string(c.Path)) && (!c.Binary && !c.Large || binary && literal(c))
 }
 
-func (c *Changes) writePatch(w io.Writer, change proofbox.Change) error {
+func (c *Changes) writePatch(w io.Writer, change proofbox.Change, binary bool) error {
 	if !patchable(change.Before) && !patchable(change.After) {
 		return nil
 	}
@@ -200,6 +215,9 @@ func (c *Changes) writePatch(w io.Writer, change proofbox.Change) error {
 	if !okBefore || !okAfter {
 		if change.Before.Digest == change.After.Digest && change.Before.Digest != "" {
 			return nil // the mode alone
+		}
+		if binary && literal(change) {
+			return c.writeLiteral(w, change)
 		}
 		_, err := fmt.Fprintf(w, "Binary files %s and %s differ\n", from, to)
 		return err

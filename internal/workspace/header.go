@@ -29,6 +29,9 @@ func notes(c proofbox.Change) string {
 	if c.Drifted {
 		note("%s changed in the original while the box ran; what was before is not certain", name)
 	}
+	for _, n := range c.Notes {
+		note("%s %s", name, n)
+	}
 	for _, h := range c.Hazards {
 		if h.Line > 0 {
 			note("! %s line %d %s", name, h.Line, h.Words)

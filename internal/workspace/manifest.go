@@ -22,7 +22,8 @@ type manifest struct {
 	special  int   // entries that are neither file, folder nor link
 	uid, gid int   // of the tree's own folder
 
-	hiddenInodes map[uint64]bool // of hidden files with several names
+	hiddenInodes map[uint64]bool   // of hidden files with several names
+	links        map[string]string // see linked; of the original, also where entries are a copy's
 }
 
 func comparePath(e entry, p string) int { return strings.Compare(e.path, p) }

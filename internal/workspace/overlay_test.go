@@ -87,10 +87,12 @@ type seen struct {
 	Entry proofbox.Entry
 }
 
-// tolerable errors are those of acts that make no sense in the tree as it is.
+// tolerable errors are those of acts that make no sense in the tree as it is. An
+// overlay answers ESTALE where a name of a file with several is renamed that it has
+// copied up under another.
 func tolerable(err error) bool {
 	for _, e := range []error{
-		unix.ENOENT, unix.EEXIST, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENOTEMPTY, unix.EXDEV, unix.EINVAL, unix.ENXIO, unix.EPERM,
+		unix.ENOENT, unix.EEXIST, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENOTEMPTY, unix.EXDEV, unix.EINVAL, unix.ENXIO, unix.EPERM, unix.ESTALE,
 	} {
 		if errors.Is(err, e) {
 			return true

@@ -98,6 +98,9 @@ func (c *Changes) patchWish(f *gitdiff.File) (wish, error) {
 		}
 		return wish{Change: change}, nil
 	}
+	if f.BinaryFragment != nil {
+		return c.literalWish(change, f)
+	}
 	if f.IsBinary || !divisible(change) {
 		return wish{}, invalid("%q is no file of text on both sides; keep it by naming it", path)
 	}

@@ -163,14 +163,9 @@ func checkKeep(t *rapid.T, s *site, c *Changes, was, saw map[proofbox.Raw]proofb
 // checkPatch has git apply the text of the changes to the original as it was,
 // and compares the files and links that it makes.
 func checkPatch(t *rapid.T, git string, s *site, c *Changes) {
-	var list []proofbox.Change
-	for _, x := range c.List() {
-		if !x.Binary && !x.Large {
-			list = append(list, x)
-		}
-	}
+	list := c.List()
 	var patch strings.Builder
-	must(t, c.WriteUnified(&patch, list))
+	must(t, c.WritePatch(&patch, list))
 	if !strings.Contains(patch.String(), "diff --git") {
 		return
 	}

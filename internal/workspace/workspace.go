@@ -197,6 +197,7 @@ func freeze(ctx context.Context, o Options) (*Base, error) {
 	if o.Keep != nil && m.special > 0 {
 		return nil, fmt.Errorf("what would be kept is tried on a copy of the workspace, which holds %d devices, sockets or FIFOs that cannot be copied; remove them, or keep without --prove", m.special)
 	}
+	m.links = m.linked()
 	b := &Base{Freezing: o.choose(m), manifest: m, hide: hide, UID: m.uid, GID: m.gid}
 	if err := os.Mkdir(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the base's folder: %w", explain(err))
