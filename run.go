@@ -123,6 +123,13 @@ type Call struct {
 	Sent     int64  `json:"sent,omitempty"`
 	Received int64  `json:"received,omitempty"`
 	Digest   string `json:"digest,omitempty"`
+	// Secrets names those that the gateway has put into the request.
+	Secrets []string `json:"secrets,omitempty"`
+	// Placeholders names the secrets whose placeholders were sent on as they are,
+	// because they are not meant for such a request.
+	Placeholders []string `json:"placeholders,omitempty"`
+	// Alarm says that some of them are meant for other hosts only.
+	Alarm string `json:"alarm,omitempty"`
 	// Times is how often the same was asked for and denied, in a row or not.
 	Times int `json:"times"`
 }

@@ -23,6 +23,7 @@ type Spec struct {
 	Workspace Workspace `json:"workspace" yaml:"workspace"`
 	Contents  []Content `json:"contents,omitempty" yaml:"contents"`
 	Egress    Egress    `json:"egress" yaml:"egress"`
+	Secrets   []Secret  `json:"secrets,omitempty" yaml:"secrets"`
 	Tools     []Tool    `json:"tools,omitempty" yaml:"tools"`
 	Models    []Model   `json:"models,omitempty" yaml:"models"`
 	Budget    *Budget   `json:"budget,omitempty" yaml:"budget"`
@@ -59,9 +60,37 @@ type Content struct {
 type Egress struct {
 	// Allow lists HOST or HOST:PORT; HOST is a name, or "*." and a name.
 	Allow []string `json:"allow,omitempty" yaml:"allow"`
+	// Inspect lists where it may connect to and is looked at on the way.
+	Inspect []Inspection `json:"inspect,omitempty" yaml:"inspect"`
 	// Upload bounds the bytes that may be sent to each of them; 0 means
 	// [DefaultUpload].
 	Upload Size `json:"upload,omitzero" yaml:"upload"`
+}
+
+// Inspection opens the connections to a destination: each request is recorded,
+// and must be one of those that are listed.
+type Inspection struct {
+	// Host is HOST or HOST:PORT, as in [Egress.Allow].
+	Host string `json:"host" yaml:"host"`
+	// Methods are those of HTTP; empty for all.
+	Methods []string `json:"methods,omitempty" yaml:"methods"`
+	// Paths are whole paths, or beginnings that end with a "*"; empty for all.
+	Paths []string `json:"paths,omitempty" yaml:"paths"`
+}
+
+// Secret is something that a box uses and never has. What is in its environment
+// under the name is a placeholder, which the gateway puts the secret in the place
+// of, in the headers of certain requests by HTTPS.
+type Secret struct {
+	// Name is the variable that has the secret in proofbox's own environment, and
+	// the placeholder in the box's.
+	Name string `json:"name" yaml:"name"`
+	// Host is HOST or HOST:PORT, and one that the box may connect to. There is no
+	// "*" in it.
+	Host string `json:"host" yaml:"host"`
+	// Methods and Paths are as in [Inspection]; no methods means GET and HEAD.
+	Methods []string `json:"methods,omitempty" yaml:"methods"`
+	Paths   []string `json:"paths,omitempty" yaml:"paths"`
 }
 
 // DefaultUpload is what a box may send to each allowed destination where its

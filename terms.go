@@ -1,6 +1,9 @@
 package proofbox
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Terms are what policy decided a box may do. Every enforcer takes its part.
 type Terms struct {
@@ -11,6 +14,10 @@ type Terms struct {
 	Limits      Limits `json:"limits"`
 	// Egress lists where the box may connect to; everything else is denied.
 	Egress []Destination `json:"egress,omitempty"`
+	// Inspect lists those of them whose connections the gateway opens.
+	Inspect []Inspected `json:"inspect,omitempty"`
+	// Secrets lists what the gateway puts into which requests.
+	Secrets []SecretUse `json:"secrets,omitempty"`
 	// Upload is how many bytes may be sent to each of them.
 	Upload Size `json:"upload,omitzero"`
 	// Cap is what calls to models may cost, all together; nil where nothing
@@ -36,6 +43,38 @@ type Destination struct {
 }
 
 func (d Destination) String() string { return fmt.Sprintf("%s:%d", d.Host, d.Port) }
+
+// Inspected is a destination whose connections are opened, and which requests
+// may pass.
+type Inspected struct {
+	Destination
+	Methods []string `json:"methods,omitempty"` // in upper case; none for all
+	Paths   []string `json:"paths,omitempty"`   // whole, or with a "*" at the end; none for all
+}
+
+// Covers says whether a destination, which names one host, is inspected by this.
+func (i Inspected) Covers(to Destination) bool {
+	_, parent, _ := strings.Cut(to.Host, ".")
+	return i.Port == to.Port && (i.Host == to.Host || i.Host == "*."+parent)
+}
+
+// Text says which requests may pass.
+func (i Inspected) Text() string {
+	methods, paths := "every method", "all paths"
+	if len(i.Methods) > 0 {
+		methods = strings.Join(i.Methods, ", ")
+	}
+	if len(i.Paths) > 0 {
+		paths = strings.Join(i.Paths, ", ")
+	}
+	return methods + " of " + paths
+}
+
+// SecretUse says for which requests a secret is meant.
+type SecretUse struct {
+	Name string `json:"name"`
+	Inspected
+}
 
 // Enforcement says how one limit is enforced.
 type Enforcement struct {

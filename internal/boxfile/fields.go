@@ -27,6 +27,7 @@ func (d *document) spec(root ast.Node, s *proofbox.Spec) error {
 		"workspace": d.workspace(&s.Workspace),
 		"contents":  list(d, &s.Contents, d.content),
 		"egress":    d.egress(&s.Egress),
+		"secrets":   list(d, &s.Secrets, d.secret),
 		"tools":     list(d, &s.Tools, d.tool),
 		"models":    list(d, &s.Models, d.model),
 		"budget":    d.budget(s),
@@ -88,8 +89,21 @@ func (d *document) content(n ast.Node, c *proofbox.Content) error {
 
 func (d *document) egress(e *proofbox.Egress) func(ast.Node) error {
 	return func(n ast.Node) error {
-		return d.mapping(n, fields{"allow": d.texts(&e.Allow), "upload": word(d, &e.Upload, proofbox.ParseLimit)})
+		return d.mapping(n, fields{
+			"allow": d.texts(&e.Allow), "inspect": list(d, &e.Inspect, d.inspection),
+			"upload": word(d, &e.Upload, proofbox.ParseLimit),
+		})
 	}
+}
+
+func (d *document) inspection(n ast.Node, i *proofbox.Inspection) error {
+	return d.mapping(n, fields{"host": d.text(&i.Host), "methods": d.texts(&i.Methods), "paths": d.texts(&i.Paths)})
+}
+
+func (d *document) secret(n ast.Node, s *proofbox.Secret) error {
+	return d.mapping(n, fields{
+		"name": d.text(&s.Name), "host": d.text(&s.Host), "methods": d.texts(&s.Methods), "paths": d.texts(&s.Paths),
+	})
 }
 
 func (d *document) tool(n ast.Node, t *proofbox.Tool) error {

@@ -3,7 +3,6 @@ package breakout
 import (
 	"fmt"
 
-	"proofbox"
 	"proofbox/internal/box"
 )
 
@@ -53,7 +52,6 @@ func gateways() []Probe {
 	}
 	for i := range probes {
 		probes[i].Twin = Setting{Weakness: box.Weakness{Gateway: true}}
-		probes[i].Not = map[proofbox.Wall]string{proofbox.MicroVM: "a microVM has no gateway to ask"}
 		probes[i].UserOnly = true // the gateway does not know who asks
 	}
 	return probes

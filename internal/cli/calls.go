@@ -12,6 +12,15 @@ func (a *app) showCalls(calls []proofbox.Call) {
 	a.printf("network    %s\n", plural(len(calls), "call"))
 	for _, c := range calls {
 		a.printf("  %-8s %s\n", c.Verdict, callText(c))
+		if len(c.Secrets) > 0 {
+			a.printf("  %8s with the secret %s, which the gateway has put in\n", "", strings.Join(c.Secrets, ", "))
+		}
+		if len(c.Placeholders) > 0 && c.Alarm == "" {
+			a.printf("  %8s with the placeholder of %s, as it is\n", "", strings.Join(c.Placeholders, ", "))
+		}
+		if c.Alarm != "" {
+			a.printf("  %8s ALARM: %s\n", "", c.Alarm)
+		}
 		if c.Reason != "" {
 			a.printf("  %8s %s\n", "", c.Reason)
 		}

@@ -118,14 +118,10 @@ func (t *trialStage) clear(ctx context.Context) error {
 
 // Start implements [breakout.Boxes]: it begins a run as [Daemon.Run] does.
 func (t *trialStage) Start(ctx context.Context, s breakout.Start) (breakout.Box, error) {
-	var egress proofbox.Egress
-	if t.wall != proofbox.MicroVM { // which has no way to a gateway
-		egress = s.World.Terms()
-	}
 	req := proofbox.RunRequest{
 		Spec: proofbox.Spec{
 			Name: "breakout", Wall: t.wall, Risk: proofbox.Risk{Code: proofbox.Reviewed},
-			Workspace: proofbox.Workspace{Original: s.Workspace, Hide: s.Hide}, Limits: s.Limits, Egress: egress,
+			Workspace: proofbox.Workspace{Original: s.Workspace, Hide: s.Hide}, Limits: s.Limits, Egress: s.World.Terms(),
 		},
 		Command: []string{breakout.AttackProgram, "wait"}, Stdin: true,
 	}

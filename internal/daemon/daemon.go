@@ -5,6 +5,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os"
@@ -31,6 +32,7 @@ type Daemon struct {
 	runtimes map[proofbox.Wall]box.Runtime
 	host     *box.Host
 	network  gateway.Network // how gateways reach the world; nil as the host does
+	roots    *x509.CertPool  // whom they trust there; nil as the host does
 	money    *money
 	contents *contents.Keeper
 	key      *audit.Key

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/x509"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ func HomeOf(d *Daemon) string { return d.store.home }
 
 // Reach has gateways reach the world by a network of a test.
 func Reach(d *Daemon, n gateway.Network) { d.network = n }
+
+// Trust has gateways trust somebody else than this host does.
+func Trust(d *Daemon, roots *x509.CertPool) { d.roots = roots }
 
 // Certify makes the certificate of a trial of one probe, with parts that are
 // other than this host's.

@@ -90,6 +90,9 @@ func (s *session) takeDown(ctx context.Context) error {
 func (s *session) listCalls() {
 	calls, missing := s.gateway.Calls()
 	s.run.Egress = calls
+	for _, text := range s.gateway.Alarms() {
+		s.run.Warnings = append(s.run.Warnings, "ALARM: "+text)
+	}
 	if missing > 0 {
 		s.run.Warnings = append(s.run.Warnings, fmt.Sprintf("%d connections more were asked for than the record lists", missing))
 	}

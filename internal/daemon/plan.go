@@ -288,8 +288,12 @@ func (s *session) environment() []string {
 	if p.shows(certificates) {
 		env["NODE_EXTRA_CA_CERTS"] = certificates + "/ca-certificates.crt" // node has a list of its own
 	}
+	if len(p.plan.Terms.Inspect) > 0 {
+		maps.Copy(env, gateway.Trusting(trustFile))
+	}
 	maps.Copy(env, p.image.Env)
 	maps.Copy(env, p.plan.Spec.Env)
+	maps.Copy(env, s.placeholders)
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		list = append(list, name+"="+env[name])

@@ -33,13 +33,15 @@ type session struct {
 	objects  []box.Object          // what the run itself has journaled
 	released []proofbox.HostObject // the account so far
 	base     *workspace.Base       // nil without a workspace
-	data     []jail.Step           // what puts the verified copies of the contents into the box
+	data     []jail.Step           // what puts the verified copies of the contents into the box, and whom it trusts
 	output   *output
 	control  *control
 	gateway  *gateway.Gateway // nil where the wall has no way to one, or a trial has given the box another way out
 	way      func(net.Conn)   // takes connections out of the box; nil where it has no way out
 
 	endModels context.CancelFunc // nil without a gateway
+
+	placeholders map[string]string // of secrets, by name
 
 	mu     sync.Mutex
 	box    *box.Box                // set once it has started, guarded by mu
@@ -105,7 +107,7 @@ func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, own *tried)
 	}
 	s := &session{
 		daemon: d, lock: lock, prepared: p, done: make(chan struct{}),
-		run: newRun(id, p), tried: *own,
+		run: newRun(id, p), tried: *own, placeholders: map[string]string{},
 	}
 	s.run.Weakened, s.run.Proves = own.weakness.Names(), own.proves
 	d.enlist(s)
@@ -162,11 +164,15 @@ func (s *session) openGateway() error {
 		end()
 		return err
 	}
-	s.endModels = end
-	config := gateway.Config{Allow: terms.Egress, Upload: terms.Upload, Models: desk, Network: s.daemon.network}
+	config := gateway.Config{Allow: terms.Egress, Upload: terms.Upload, Models: desk, Network: s.daemon.network, Roots: s.daemon.roots}
 	if s.world != nil {
 		config.Network = s.world
 	}
+	if err := s.inspect(&config); err != nil {
+		end()
+		return err
+	}
+	s.endModels = end
 	s.gateway = gateway.New(config)
 	s.way = s.gateway.Serve
 	return nil

@@ -14,3 +14,17 @@ func Environment(address string) map[string]string {
 	}
 	return env
 }
+
+// Trusting is what has the tools in a box trust those whose certificates are in
+// a file, and nobody else: what is built on OpenSSL, Go, node, npm, git, curl, pip,
+// requests, cargo, deno and the clients of AWS.
+func Trusting(file string) map[string]string {
+	env := map[string]string{}
+	for _, name := range []string{
+		"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT",
+		"NPM_CONFIG_CAFILE", "CARGO_HTTP_CAINFO", "DENO_CERT", "AWS_CA_BUNDLE",
+	} {
+		env[name] = file
+	}
+	return env
+}

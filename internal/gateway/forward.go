@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,22 +27,27 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request) {
 	if err == nil && (r.URL.Scheme != "http" || r.URL.User != nil) {
 		err = &denial{http.StatusForbidden, "the proxy takes http:// without a user's name; for https:// it is asked with CONNECT"}
 	}
-	g.pass(w, r, to, entry, err)
+	g.pass(w, r, &transfer{to: to, entry: entry}, err)
 }
 
-// within serves the requests of a client that has asked for a tunnel to a port
-// of HTTP. Each must be for the host that the tunnel is to.
-func (g *Gateway) within(client *buffered, to proofbox.Destination) {
+// serve answers the requests of a client that has asked for a tunnel and gets
+// none: to a port of HTTP, or in TLS that was opened. Each must be for the host
+// that the tunnel is to.
+func (g *Gateway) serve(client net.Conn, to proofbox.Destination, secure bool) {
+	port := webPort
+	if secure {
+		port = to.Port // which a client leaves out where it is TLS's own
+	}
 	one, done := newArrivals(), make(chan struct{})
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			entry := g.ledger.open(proofbox.Call{Method: r.Method, Path: short(r.URL.Path)})
 			entry.name(to, "")
-			named, err := destination(r.Host, webPort)
+			named, err := destination(r.Host, port)
 			if err == nil && (named != to || r.URL.IsAbs()) {
 				err = &denial{http.StatusMisdirectedRequest, fmt.Sprintf("a request for %s in a connection to %s", named, to)}
 			}
-			g.pass(w, r, to, entry, err)
+			g.pass(w, r, &transfer{to: to, secure: secure, entry: entry}, err)
 		}),
 		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader, ErrorLog: quiet,
 		ConnState: func(_ net.Conn, s http.ConnState) {
@@ -60,34 +67,57 @@ func (g *Gateway) within(client *buffered, to proofbox.Destination) {
 }
 
 // pass sends a decided request on, or answers why it does not.
-func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, to proofbox.Destination, entry *entry, err error) {
+func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, t *transfer, err error) {
 	if err == nil {
-		err = g.decide(to)
+		err = g.accept(r, t.to)
 	}
-	if err == nil && r.Header.Get("Upgrade") != "" {
-		err = &denial{http.StatusForbidden, "a connection cannot become one of another protocol here"}
-	}
+	put := g.vault.put(r, t.to, t.secure && err == nil)
+	t.entry.secrets(put.names)
+	t.entry.left(put.left)
+	t.entry.alarm(g.vault.astray(put.left, t))
 	if err != nil {
-		answerDenied(w, entry, deniedAs(err))
+		answerDenied(w, t.entry, deniedAs(err))
 		return
 	}
-	t := &transfer{to: to, entry: entry, digest: sha256.New()}
+	t.vault, t.digest, t.spotter = g.vault, sha256.New(), g.vault.spotter()
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &measured{ReadCloser: r.Body, transfer: t}
 	}
 	defer t.end()
+	if !g.vault.empty() {
+		veil := g.vault.veiled(w, put)
+		defer veil.Close()
+		w = veil
+	}
 	g.forwarder.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), transferKey{}, t)))
+}
+
+// accept says why a request is not passed on.
+func (g *Gateway) accept(r *http.Request, to proofbox.Destination) error {
+	if err := g.decide(to); err != nil {
+		return err
+	}
+	if r.Header.Get("Upgrade") != "" {
+		return &denial{http.StatusForbidden, "a connection cannot become one of another protocol here"}
+	}
+	if rule := g.inspection(to); rule != nil {
+		return permits(*rule, r)
+	}
+	return nil
 }
 
 // transfer is one request on its way through.
 type transfer struct {
-	to    proofbox.Destination
-	entry *entry
-	err   error
+	to     proofbox.Destination
+	secure bool // it came, and goes on, in TLS
+	entry  *entry
+	vault  *vault
+	err    error
 
-	mu     sync.Mutex // an answer may be there before its request was read
-	digest hash.Hash  // of the request's body, guarded by mu
-	sent   int64      // guarded by mu
+	mu      sync.Mutex // an answer may be there before its request was read
+	digest  hash.Hash  // of the request's body, guarded by mu
+	spotter *redactor  // of placeholders in it, guarded by mu
+	sent    int64      // guarded by mu
 }
 
 type transferKey struct{}
@@ -103,6 +133,9 @@ func (t *transfer) end() {
 		digest = hex.EncodeToString(t.digest.Sum(nil))
 	}
 	t.entry.body(t.sent, digest)
+	spotted := slices.Collect(maps.Keys(t.spotter.found))
+	t.entry.left(spotted)
+	t.entry.alarm(t.vault.astray(spotted, t))
 	t.entry.close(t.err)
 }
 
@@ -118,15 +151,22 @@ func (m *measured) Read(p []byte) (int, error) {
 	defer m.transfer.mu.Unlock()
 	m.transfer.sent += int64(n)
 	m.transfer.digest.Write(p[:n])
+	_, _ = m.transfer.spotter.Write(p[:n]) // into nothing
 	return n, err
 }
 
 // rewrite makes the request that leaves. Where it goes is what was decided and
 // not what it says.
 func rewrite(r *httputil.ProxyRequest) {
-	to := transferOf(r.In).to
-	r.Out.URL.Scheme, r.Out.URL.Host = "http", to.String()
-	r.Out.Host = strings.TrimSuffix(to.String(), ":80")
+	t := transferOf(r.In)
+	r.Out.URL.Scheme, r.Out.URL.Host = "http", t.to.String()
+	r.Out.Host = strings.TrimSuffix(t.to.String(), ":80")
+	if t.secure {
+		r.Out.URL.Scheme, r.Out.Host = "https", strings.TrimSuffix(t.to.String(), ":443")
+	}
+	if !t.vault.empty() {
+		legible(r.Out)
+	}
 }
 
 // measureResponse enters an answer into the ledger.
@@ -134,7 +174,10 @@ func measureResponse(r *http.Response) error {
 	t := transferOf(r.Request)
 	t.entry.answered(r.StatusCode)
 	r.Body = &tallied{r.Body, t.entry}
-	return nil
+	if t.vault.empty() {
+		return nil
+	}
+	return read(r)
 }
 
 // tallied is an answer's body that counts.
@@ -153,6 +196,7 @@ func (c *tallied) Read(p []byte) (int, error) {
 func forwardingFailed(w http.ResponseWriter, r *http.Request, err error) {
 	t := transferOf(r)
 	d := deniedAs(err)
+	d.reason = redacted(d.reason, t.vault.redaction) // it may quote the answer
 	t.err = d
 	writeDenied(w, d)
 }

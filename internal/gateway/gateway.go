@@ -12,6 +12,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log"
@@ -19,6 +21,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +41,11 @@ const (
 type Config struct {
 	// Allow lists where connections may go; none is an answer, too.
 	Allow []proofbox.Destination
+	// Inspect lists those of them whose connections are opened, for which
+	// Authority vouches to the box. Secrets are put into requests to them.
+	Inspect   []proofbox.Inspected
+	Authority *Authority
+	Secrets   []Secret
 	// Upload is how many bytes may be sent to each destination, whatever
 	// allowed it.
 	Upload proofbox.Size
@@ -46,6 +54,8 @@ type Config struct {
 	Models http.Handler
 	// Network is how the world is reached; nil means as this host does.
 	Network Network
+	// Roots are whom the gateway trusts itself; nil means whom this host does.
+	Roots *x509.CertPool
 }
 
 // Gateway is the way out of one box.
@@ -53,6 +63,7 @@ type Gateway struct {
 	config    Config
 	ledger    ledger
 	budgets   budgets
+	vault     *vault
 	internal  func(netip.Addr) string // notPublic, but for the weakened twin of a test
 	transport *http.Transport
 	forwarder *httputil.ReverseProxy
@@ -70,10 +81,11 @@ func New(c Config) *Gateway {
 	if c.Network == nil {
 		c.Network = hostNetwork{}
 	}
-	g := &Gateway{config: c, arrivals: newArrivals(), budgets: budgets{limit: int64(c.Upload)}, internal: notPublic}
+	g := &Gateway{config: c, arrivals: newArrivals(), vault: newVault(c.Secrets), budgets: budgets{limit: int64(c.Upload)}, internal: notPublic}
 	g.over, g.end = context.WithCancel(context.Background())
 	g.transport = &http.Transport{
 		DialContext:        g.dialText,
+		TLSClientConfig:    &tls.Config{RootCAs: c.Roots},
 		DisableCompression: true, // what the box asked for is what it gets
 		IdleConnTimeout:    time.Minute,
 		// The box's own requests bound how many there are.
@@ -119,6 +131,14 @@ func (g *Gateway) Close() error {
 // Calls gives the ledger: what was asked for, in that order. The number is of
 // the calls that found no room in it.
 func (g *Gateway) Calls() ([]proofbox.Call, int) { return g.ledger.list() }
+
+// Alarms tells where the placeholders of secrets were sent that are not meant to
+// go there.
+func (g *Gateway) Alarms() []string {
+	g.ledger.mu.Lock()
+	defer g.ledger.mu.Unlock()
+	return slices.Clone(g.ledger.alarms)
+}
 
 // begin says whether the gateway is still there for one more piece of work, which
 // must then be told done.

@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"fmt"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +30,7 @@ type ledger struct {
 	mu      sync.Mutex
 	calls   []*proofbox.Call // guarded by mu, with what it points to
 	missing int              // guarded by mu
+	alarms  []string         // guarded by mu
 }
 
 // open begins an entry.
@@ -50,7 +54,7 @@ func (l *ledger) list() ([]proofbox.Call, int) {
 func (l *ledger) enter(c *proofbox.Call) {
 	if c.Verdict == Denied {
 		for _, old := range l.calls {
-			if old.Verdict == Denied && old.Host == c.Host && old.Port == c.Port && old.Method == c.Method && old.Path == c.Path && old.Reason == c.Reason {
+			if old.Verdict == Denied && old.Host == c.Host && old.Port == c.Port && old.Method == c.Method && old.Path == c.Path && old.Reason == c.Reason && old.Alarm == c.Alarm {
 				old.Times++
 				return
 			}
@@ -101,6 +105,39 @@ func (e *entry) add(sent, received int64) {
 func (e *entry) body(sent int64, digest string) {
 	e.edit(func(c *proofbox.Call) { c.Sent, c.Digest = sent, digest })
 }
+
+// secrets says what was put into the request.
+func (e *entry) secrets(names []string) {
+	e.edit(func(c *proofbox.Call) { c.Secrets = merged(c.Secrets, names) })
+}
+
+// left says whose placeholders the request has as they are.
+func (e *entry) left(names []string) {
+	e.edit(func(c *proofbox.Call) { c.Placeholders = merged(c.Placeholders, names) })
+}
+
+func merged(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// alarm says that the placeholders of secrets were sent where they are not
+// meant to be. It is kept even where the ledger has no room for the call.
+func (e *entry) alarm(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	e.edit(func(c *proofbox.Call) {
+		where := strings.TrimSpace(fmt.Sprintf("%s %s:%d%s", c.Method, c.Host, c.Port, c.Path))
+		c.Alarm = "the placeholder of " + strings.Join(names, ", ") + " was sent to where its secret is not for"
+		e.ledger.alarms = append(e.ledger.alarms, c.Alarm+": "+where)
+		e.ledger.alarms = e.ledger.alarms[:min(len(e.ledger.alarms), maxAlarms)]
+	})
+}
+
+// maxAlarms bounds what is kept of them.
+const maxAlarms = 100
 
 // answered says that an HTTP answer has come.
 func (e *entry) answered(status int) {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request) {
 	entry := g.ledger.open(proofbox.Call{Method: r.Method})
 	to, out, err := g.prepare(r.RequestURI)
 	entry.name(to, r.RequestURI)
+	entry.alarm(g.vault.spotted(r.RequestURI))
 	conn, client, hijackErr := http.NewResponseController(w).Hijack()
 	if hijackErr != nil {
 		panic(fmt.Sprintf("gateway: taking over a connection of HTTP/1: %v", hijackErr))
@@ -34,16 +36,20 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		_ = out.Close() // the client has gone
-	case out == nil:
-		g.within(&buffered{conn, client.Reader}, to)
-	default:
+	case out != nil:
 		err = g.tunnel(&buffered{conn, client.Reader}, out, to, entry)
+	case to.Port == webPort:
+		g.serve(&buffered{conn, client.Reader}, to, false)
+	default:
+		err = g.open(&buffered{conn, client.Reader}, to)
 	}
-	entry.close(err)
+	if out != nil || err != nil { // else the requests in it have entries of their own
+		entry.close(err)
+	}
 }
 
 // webPort is where CONNECT gives no tunnel, but the next requests of the
-// connection are read.
+// connection are read, as they are where connections are opened.
 const webPort = 80
 
 // prepare decides about a CONNECT and connects; it gives no connection where the
@@ -53,7 +59,7 @@ func (g *Gateway) prepare(target string) (proofbox.Destination, net.Conn, error)
 	if err != nil {
 		return to, nil, err
 	}
-	if to.Port == webPort {
+	if to.Port == webPort || g.inspection(to) != nil {
 		return to, nil, g.decide(to)
 	}
 	// Not in the request's context: a client that has said all it wants to say
@@ -78,6 +84,11 @@ type buffered struct {
 }
 
 func (b *buffered) Read(p []byte) (int, error) { return b.reader.Read(p) }
+
+// again is the connection before something was read from it.
+func (b *buffered) again(read []byte) *buffered {
+	return &buffered{b.Conn, bufio.NewReader(io.MultiReader(bytes.NewReader(read), b.reader))}
+}
 
 // tunnel carries bytes both ways until both have ended. Nothing is sent before
 // the client has shown that it speaks to whom it asked for.

@@ -5,7 +5,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -146,36 +145,4 @@ func (d *decision) openings() *proofbox.Refusal {
 		return refusal
 	}
 	return d.egress()
-}
-
-// egress settles where the box may connect to.
-func (d *decision) egress() *proofbox.Refusal {
-	for _, text := range d.spec.Egress.Allow {
-		to, err := ParseDestination(text)
-		if err != nil {
-			return refuse("egress-by-name", "write HOST or HOST:PORT, with a full name: registry.npmjs.org, *.example.com:8443", "%s", err)
-		}
-		if !slices.Contains(d.terms.Egress, to) {
-			d.terms.Egress = append(d.terms.Egress, to)
-		}
-	}
-	if d.spec.Egress.Upload < 0 {
-		return refuse("egress-by-name", "give egress.upload a size above 0", "egress.upload is below 0")
-	}
-	actions := strings.Join(d.spec.Risk.Actions, ", ")
-	if len(d.terms.Egress) == 0 {
-		d.because("egress-default-deny", "no network", "nothing is allowed by name, so every connection is refused")
-		if actions != "" {
-			d.because("actions-cannot-leave", "actions are contained", "%s: without a network nothing of it can reach the world", actions)
-		}
-		return nil
-	}
-	d.terms.Upload = cmp.Or(d.spec.Egress.Upload, proofbox.DefaultUpload)
-	for _, to := range d.terms.Egress {
-		d.because("egress-by-name", "connections to "+to.String(), "the spec allows it; the gateway on the host decides by name and port, records every connection and lets %s be sent", d.terms.Upload)
-	}
-	if actions != "" {
-		d.because("actions-reach-what-is-allowed", "actions are not contained", "%s: what the box sends to an allowed host is real", actions)
-	}
-	return nil
 }
