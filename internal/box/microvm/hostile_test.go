@@ -32,9 +32,9 @@ func TestHostileGuests(t *testing.T) {
 	for mode, want := range map[string]string{
 		"hang":    "did not boot",
 		"panic":   "did not boot",
-		"flood":   "over the limit",
+		"flood":   "waking the guest",
 		"endless": "waking the guest",
-		"garble":  "over the limit",
+		"garble":  "waking the guest",
 		"boast":   "memory",
 		"close":   "waking the guest",
 	} {
