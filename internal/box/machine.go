@@ -100,24 +100,27 @@ type guest struct {
 }
 
 // makeDisks makes the disks that are the box's own. Those of a guest that is to
-// be saved are as large and empty: nobody looks at them before the wake.
+// be saved are as large, and empty: nobody looks at them before the wake. It has
+// its scratch mounted by then, so that is a part of the template.
 func (b *Box) makeDisks(ctx context.Context, h *Host) (work, scratch string, err error) {
-	work, scratch = filepath.Join(b.config.Dir, "workspace.erofs"), filepath.Join(b.config.Dir, scratchDisk)
+	work = filepath.Join(b.config.Dir, "workspace.erofs")
 	if b.config.Workspace != nil {
 		_, err = h.PackWorkspace(ctx, b.config.Dir, b.config.Workspace, b.note)
 	} else {
 		err = b.makeFile(work)
 	}
+	if err == nil {
+		err = b.finishDisk(work)
+	}
 	if err != nil {
 		return "", "", err
 	}
-	if err := b.finishDisk(work); err != nil {
-		return "", "", err
-	}
 	if b.guest.saving != "" {
-		err = errors.Join(b.makeFile(scratch), os.Truncate(scratch, int64(b.config.Limits.Disk)))
+		scratch = filepath.Join(b.guest.saving, scratchFile)
+		err = b.newScratch(h, scratch)
 	} else {
-		err = b.copyScratch(h, scratch)
+		scratch = filepath.Join(b.config.Dir, scratchDisk)
+		err = b.copyScratch(scratch)
 	}
 	return work, scratch, errors.Join(err, b.handOver(scratch, 0o600))
 }
@@ -134,16 +137,26 @@ func (b *Box) makeFile(path string) error {
 	return f.Close()
 }
 
-// copyScratch makes the disk for what the box writes.
-func (b *Box) copyScratch(h *Host, path string) error {
-	template, err := h.diskTemplate(b.config.Limits.Disk)
+// newScratch makes the empty disk of a guest that is to be saved, in the
+// template's folder, which is removed as a whole where that fails.
+func (b *Box) newScratch(h *Host, path string) error {
+	empty, err := h.diskTemplate(b.config.Limits.Disk)
 	if err != nil {
 		return err
 	}
+	return fillScratch(empty, path)
+}
+
+// copyScratch makes the disk for what the box writes from its template's.
+func (b *Box) copyScratch(path string) error {
 	if err := b.note(Object{Kind: FilePath, Name: path}); err != nil {
 		return err
 	}
-	disk, err := copySparse(template, path)
+	return fillScratch(filepath.Join(b.guest.template.dir, scratchFile), path)
+}
+
+func fillScratch(from, path string) error {
+	disk, err := copySparse(from, path)
 	if err != nil {
 		return err
 	}

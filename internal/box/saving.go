@@ -104,7 +104,7 @@ func (b *Box) saveGuest(ctx context.Context, h *Host, dir string) error {
 
 // finishSaved takes the saved files from the monitor's user.
 func finishSaved(dir string) error {
-	for _, name := range []string{memoryFile, deviceFile} {
+	for _, name := range templateFiles {
 		path := filepath.Join(dir, name)
 		if err := errors.Join(os.Lchown(path, os.Geteuid(), os.Getegid()), os.Chmod(path, 0o444)); err != nil {
 			return fmt.Errorf("taking over what was saved: %w", err)

@@ -23,7 +23,8 @@ import (
 
 // A template is a guest that was saved when it had booted and waited to be
 // woken. Every box of its kind continues from there, on a private view of the
-// saved memory. It holds nothing of any run.
+// saved memory and a copy of the scratch that the guest had mounted. It holds
+// nothing of any run.
 //
 // A template is valid for exactly the machine that it was made with: the
 // programs and files in the monitor's jail, its whole command line, the image,
@@ -38,8 +39,12 @@ type template struct {
 const (
 	memoryFile   = "memory"   // the guest's memory, sparse
 	deviceFile   = "device"   // the state of processor and devices, as the monitor writes it
+	scratchFile  = "scratch"  // the disk that the guest had mounted, sparse
 	manifestFile = "manifest" // one line of JSON, one of its signature in base64
 )
+
+// templateFiles are those that the monitor has written.
+var templateFiles = []string{memoryFile, deviceFile, scratchFile}
 
 // keptTemplates is how many templates there may be; the longest unused go first.
 const keptTemplates = 8
@@ -220,7 +225,7 @@ func (h *Host) verify(t *template, key string) error {
 	if m.Key != key {
 		return fmt.Errorf("a template's manifest is that of %q", m.Key)
 	}
-	for _, name := range []string{memoryFile, deviceFile} {
+	for _, name := range templateFiles {
 		if seal, err := sealOf(filepath.Join(t.dir, name)); err != nil || seal != m.Files[name] {
 			return fmt.Errorf("a template's file %q was altered: %w", name, err)
 		}
@@ -238,7 +243,7 @@ func (h *Host) seal(dir string, from blank) error {
 		}
 		m.Parts[bind.Target] = digest
 	}
-	for _, name := range []string{memoryFile, deviceFile} {
+	for _, name := range templateFiles {
 		var err error
 		if m.Files[name], err = sealOf(filepath.Join(dir, name)); err != nil {
 			return err

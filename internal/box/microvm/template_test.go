@@ -79,7 +79,7 @@ func TestAlteredTemplates(t *testing.T) {
 	s.State = t.TempDir()
 	h := s.Host(t)
 	speak(t, s, h, `true`)
-	for _, name := range []string{"memory", "device", "manifest"} {
+	for _, name := range []string{"memory", "device", "scratch", "manifest"} {
 		dirs := templates(t, h)
 		if len(dirs) != 1 {
 			t.Fatalf("the templates are %q", dirs)

@@ -37,8 +37,8 @@ func makeGroup() (*group, error) {
 	return g, nil
 }
 
-// limitMemory bounds what the box has in memory, by what there is at most.
-func (g *group) limitMemory(limit int64) (int64, error) {
+// availableMemory is what of the machine's memory a box can have, in bytes.
+func availableMemory() (int64, error) {
 	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return 0, fmt.Errorf("asking for the machine's memory: %w", err)
@@ -47,10 +47,14 @@ func (g *group) limitMemory(limit int64) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("asking for the machine's memory: %w", err)
 	}
-	limit = min(limit, available<<10-spareMemory)
-	if limit <= 0 {
+	if available<<10 <= spareMemory {
 		return 0, fmt.Errorf("the machine has only %d KiB of memory available", available)
 	}
+	return available<<10 - spareMemory, nil
+}
+
+// limitMemory bounds what the box has in memory, and gives the bound.
+func (g *group) limitMemory(limit int64) (int64, error) {
 	return limit, g.set("memory.max", limit)
 }
 

@@ -39,7 +39,9 @@ const Program = "/init"
 
 // ReadyLine is what the console says when the guest waits to be woken. Until
 // then it has seen nothing that tells it from another guest with the same
-// kernel and root, so here it can be saved.
+// kernel, root and size, so here it can be saved, with its scratch. Whatever
+// can be done before, is: an emulated processor translates all code anew when it
+// continues, and that is what waking takes its time for.
 const ReadyLine = "proofbox: ready"
 
 // Boot runs the machine to its end and does not return. A machine that cannot
@@ -73,6 +75,9 @@ func boot() error {
 	if err != nil {
 		return err
 	}
+	if err := loopback(); err != nil {
+		return err
+	}
 	group, err := makeGroup()
 	if err != nil {
 		return err
@@ -81,12 +86,23 @@ func boot() error {
 	if err != nil {
 		return err
 	}
+	mounts, err := mountScratch()
+	if err != nil {
+		return err
+	}
+	if err := box.show(mounts); err != nil {
+		return err
+	}
+	available, err := availableMemory()
+	if err != nil {
+		return err
+	}
 	// Not before: the box's processes would inherit it.
 	if err := write("/proc/self/oom_score_adj", "-1000"); err != nil {
 		return err
 	}
 	fmt.Println(ReadyLine)
-	m := &machine{port: port, group: group, box: box}
+	m := &machine{port: port, group: group, box: box, available: available}
 	if err := m.wake(); err != nil {
 		return err
 	}
@@ -99,6 +115,8 @@ type machine struct {
 	group *group
 	box   *box
 	pids  int // the limit of tasks
+	// available is how much memory there is, in bytes, before the box has any.
+	available int64
 }
 
 // wake waits for the host's first frame, becomes who it says and answers. The
@@ -130,12 +148,12 @@ func (m *machine) become(w door.WakeUp) (int64, error) {
 	if err := identify(w); err != nil {
 		return 0, err
 	}
-	memory, err := m.group.limitMemory(w.Memory)
+	memory, err := m.group.limitMemory(min(w.Memory, m.available))
 	if err != nil {
 		return 0, err
 	}
 	m.pids = w.Pids
-	mounts, err := mountWritable(w.Workspace)
+	mounts, err := mountWorkspace(w.Workspace)
 	if err == nil && w.Data {
 		mounts, err = mountData(mounts)
 	}

@@ -40,7 +40,7 @@ func reseed(entropy []byte) error {
 	return nil
 }
 
-// identify gives the machine its clock, its name and its loopback.
+// identify gives the machine its clock and its name.
 func identify(w door.WakeUp) error {
 	now := unix.NsecToTimespec(w.Time.UnixNano())
 	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
@@ -49,7 +49,7 @@ func identify(w door.WakeUp) error {
 	if err := unix.Sethostname([]byte(w.Hostname)); err != nil {
 		return fmt.Errorf("setting the hostname %q: %w", w.Hostname, err)
 	}
-	return loopback()
+	return nil
 }
 
 // loopback brings up the one network interface that there is; see

@@ -11,10 +11,10 @@ import (
 
 // Where process 1 has what the box writes, the frozen original, and data sets.
 const (
-	scratch  = "/scratch"
-	original = "/original"
-	data     = "/data"
-	upper    = scratch + "/upper"
+	scratch = "/scratch"
+	lower   = "/original"
+	data    = "/data"
+	upper   = scratch + "/upper"
 )
 
 // boxUser is the ID of the box's user and group, as behind every wall.
@@ -26,31 +26,21 @@ type mount struct {
 	target string
 }
 
-// mountWritable mounts the scratch and gives what of it goes to the box: the
-// writable copy, /tmp, the home folder and the canary.
-func mountWritable(workspace bool) (list []mount, err error) {
-	if err := mountDisk(scratchDisk, scratch, "ext4", 0); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(original, 0o755); err != nil {
-		return nil, err
-	}
-	if workspace {
-		err = mountDisk(workDisk, original, "erofs", unix.MS_RDONLY)
-	} else {
-		err = os.Chown(original, boxUser, boxUser)
-	}
-	if err != nil {
+// scratchOptions leave out what is for a disk that is kept: barriers, and the
+// preparing of inodes in the background. See the kernel's
+// Documentation/admin-guide/ext4.rst.
+const scratchOptions = "nobarrier,noinit_itable"
+
+// mountScratch mounts the disk for all that the box writes, and gives what of it
+// the box sees as it is: /tmp, the home folder and the canary. That is so when
+// the machine is saved; every box continues with a copy of the disk of then.
+func mountScratch() (list []mount, err error) {
+	if err := mountDisk(scratchDisk, scratch, "ext4", 0, scratchOptions); err != nil {
 		return nil, err
 	}
 	if err := furnish(); err != nil {
 		return nil, fmt.Errorf("preparing the scratch: %w", err)
 	}
-	copied, err := overlay()
-	if err != nil {
-		return nil, err
-	}
-	list = append(list, mount{copied, "/workspace"})
 	for _, part := range [][2]string{{"tmp", "/tmp"}, {"home", "/home/box"}, {"canary", "/run/proofbox/canary"}} {
 		if list, err = cloned(list, scratch+"/"+part[0], part[1]); err != nil {
 			return nil, err
@@ -59,9 +49,30 @@ func mountWritable(workspace bool) (list []mount, err error) {
 	return list, nil
 }
 
+// mountWorkspace makes the writable copy of the frozen original, or of nothing.
+func mountWorkspace(original bool) ([]mount, error) {
+	if err := os.MkdirAll(lower, 0o755); err != nil {
+		return nil, err
+	}
+	var err error
+	if original {
+		err = mountDisk(workDisk, lower, "erofs", unix.MS_RDONLY, "")
+	} else {
+		err = os.Chown(lower, boxUser, boxUser)
+	}
+	if err != nil {
+		return nil, err
+	}
+	copied, err := overlay()
+	if err != nil {
+		return nil, err
+	}
+	return []mount{{copied, "/workspace"}}, nil
+}
+
 // mountData mounts the data sets for the box.
 func mountData(list []mount) ([]mount, error) {
-	if err := mountDisk(dataDisk, data, "erofs", unix.MS_RDONLY); err != nil {
+	if err := mountDisk(dataDisk, data, "erofs", unix.MS_RDONLY, ""); err != nil {
 		return nil, err
 	}
 	return cloned(list, data, "/data")
@@ -76,9 +87,10 @@ func cloned(list []mount, path, target string) ([]mount, error) {
 	return append(list, mount{fd, target}), nil
 }
 
-// mountDisk mounts a disk that may be another one than when the machine was
-// saved: the kernel has forgotten what it knew of a disk that nobody had open.
-func mountDisk(serial, target, kind string, flags uintptr) error {
+// mountDisk mounts a disk. After the machine was saved it may be another one,
+// if it was not mounted then: the kernel has forgotten what it knew of a disk
+// that nobody had open.
+func mountDisk(serial, target, kind string, flags uintptr, options string) error {
 	device, err := disk(serial)
 	if err != nil {
 		return err
@@ -86,7 +98,7 @@ func mountDisk(serial, target, kind string, flags uintptr) error {
 	if err := os.MkdirAll(target, 0o755); err != nil {
 		return err
 	}
-	if err := unix.Mount(device, target, kind, flags|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOATIME, ""); err != nil {
+	if err := unix.Mount(device, target, kind, flags|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOATIME, options); err != nil {
 		return fmt.Errorf("mounting the disk %s: %w", serial, err)
 	}
 	return nil
@@ -119,7 +131,7 @@ func overlay() (int, error) {
 	}
 	defer unix.Close(fs)
 	for _, o := range [][2]string{
-		{"lowerdir", original},
+		{"lowerdir", lower},
 		{"upperdir", upper},
 		{"workdir", scratch + "/work"},
 		{"index", "off"},

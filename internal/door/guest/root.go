@@ -45,7 +45,7 @@ func buildRoot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("parting from the machine's mounts: %w", err)
 	}
-	if err := mountDisk(rootDisk, boxRoot, "erofs", unix.MS_RDONLY); err != nil {
+	if err := mountDisk(rootDisk, boxRoot, "erofs", unix.MS_RDONLY, ""); err != nil {
 		return err
 	}
 	for _, m := range fixed {
