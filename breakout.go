@@ -90,6 +90,10 @@ type UseResult struct {
 	Name  string `json:"name"`
 	Works bool   `json:"works"`
 	Found string `json:"found"`
+	// Took is how long it took, and Within how long it may: longer where the
+	// wall's processor is emulated.
+	Took   Duration `json:"took,omitzero"`
+	Within Duration `json:"within,omitzero"`
 	// Left out says why the work was not tried.
 	LeftOut string `json:"left_out,omitempty"`
 }
@@ -101,6 +105,9 @@ type ProbeInfo struct {
 	Oracle string `json:"oracle"` // what the host looks at
 	// Twin lists what the twin's wall is started without.
 	Twin []string `json:"twin"`
+	// Itself says that also a wall with a kernel of its own is started so. The
+	// twin of other probes shares the host's kernel there.
+	Itself bool `json:"itself,omitempty"`
 	// Not says for which walls the probe makes no sense, and why.
 	Not map[Wall]string `json:"not,omitempty"`
 }

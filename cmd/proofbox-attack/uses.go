@@ -68,32 +68,41 @@ func useBigFile(args []string) order.Report {
 	return said(nil, order.Works)
 }
 
-// useProcesses has many processes at once: HOW MANY.
+// useProcesses has many processes at once, which wait: HOW MANY.
 func useProcesses(args []string) order.Report {
-	most, err := strconv.Atoi(args[0])
-	if err != nil {
-		fail("use-processes: %v", err)
-	}
-	var all []*exec.Cmd
+	var all []int
 	defer func() {
-		for _, cmd := range all {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
+		for _, pid := range all {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			_, _ = syscall.Wait4(pid, nil, 0, nil)
 		}
 	}()
-	for n := range most {
-		cmd := exec.Command("sleep", "300")
-		if err := cmd.Start(); err != nil {
-			return said(fmt.Errorf("after %d: %w", n, err), "")
+	for n := range count(args[0]) {
+		pid, errno := fork()
+		if errno != 0 {
+			return said(fmt.Errorf("after %d: %w", n, errno), "")
 		}
-		all = append(all, cmd)
+		all = append(all, pid)
 	}
-	for _, cmd := range all {
-		if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
-			return said(fmt.Errorf("one has ended early: %w", err), "")
+	for _, pid := range all {
+		if ended, err := syscall.Wait4(pid, nil, syscall.WNOHANG, nil); err != nil || ended != 0 {
+			return said(fmt.Errorf("process %d has ended early: %w", ended, err), "")
 		}
 	}
 	return said(nil, order.Works)
+}
+
+// fork starts a copy of this process that waits until it is killed. In the copy
+// there is nothing of Go's runtime but this thread, so it makes nothing but one
+// system call.
+//
+//go:norace
+func fork() (pid int, errno syscall.Errno) {
+	r, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
+	for r == 0 && errno == 0 {
+		syscall.RawSyscall6(syscall.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
+	}
+	return int(r), errno
 }
 
 // source is a program of several functions that answers 42.

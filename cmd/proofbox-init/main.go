@@ -30,14 +30,14 @@ func main() {
 		guest.Boot()
 	}
 	flag.Parse()
-	fmt.Fprintln(os.Stderr, "proofbox-init:", serve(*path, flag.Arg(0)))
+	fmt.Fprintln(os.Stderr, "proofbox-init:", serve(*path, flag.Args()))
 	os.Exit(1)
 }
 
 // serve serves the door as it is there behind each wall.
-func serve(path, arg string) error {
-	if arg == guest.BoxArg {
-		return guest.Box()
+func serve(path string, args []string) error {
+	if len(args) > 0 && args[0] == guest.BoxArg {
+		return guest.Box(args[1:])
 	}
 	return inside.Dial(path)
 }

@@ -237,7 +237,7 @@ func (b *Box) reserve(h *Host) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.config.Weakness.Root && !b.identity.HasRoot() {
+	if b.config.Weakness.Root && b.guest == nil && !b.identity.HasRoot() {
 		return fmt.Errorf("%w: without subordinate IDs the box has no user 0", ErrNotWeaker)
 	}
 	b.group = h.Cgroups.New("proofbox-" + b.config.ID)

@@ -17,7 +17,7 @@ const entropyBytes = 256
 // wake tells the guest whom it is for. Until then it
 // knows nothing that other guests of the same kind do not know.
 func (b *Box) wake(ctx context.Context, conn net.Conn) error {
-	filter, err := b.guest.machine.Guest()
+	weak, filter, err := b.weakGuest()
 	if err != nil {
 		return err
 	}
@@ -26,12 +26,31 @@ func (b *Box) wake(ctx context.Context, conn net.Conn) error {
 	b.guest.woken, err = door.Wake(ctx, conn, door.WakeUp{
 		Entropy: entropy, Time: time.Now(), Hostname: b.config.Hostname,
 		Pids: b.config.Limits.Pids, Memory: int64(b.config.Limits.Memory),
-		Workspace: b.config.Workspace != nil, Data: len(b.config.Data) > 0, Filter: filter,
+		Workspace: b.config.Workspace != nil, Data: len(b.config.Data) > 0, Filter: filter, Weak: weak,
 	})
 	if err == nil && b.guest.woken.Memory > int64(b.config.Limits.Memory) {
 		err = fmt.Errorf("waking the guest: it says that its box may have %d bytes of memory, and was told %d", b.guest.woken.Memory, b.config.Limits.Memory)
 	}
 	return err
+}
+
+// weakGuest gives what the guest leaves out of the box for a trial, nil in every
+// other box, and the filter of its system calls.
+func (b *Box) weakGuest() (*door.Weak, []byte, error) {
+	w := b.config.Weakness
+	planted, err := plantedFor(w.Binds)
+	if err != nil {
+		return nil, nil, err
+	}
+	weak := &door.Weak{Root: w.Root, Unfiltered: w.Calls, Unmasked: w.Masks, Planted: planted}
+	if w.Calls {
+		return weak, nil, nil
+	}
+	if !w.Root && !w.Masks && len(planted) == 0 {
+		weak = nil
+	}
+	filter, err := b.guest.machine.Guest()
+	return weak, filter, err
 }
 
 // awaitReady waits until the guest has booted.

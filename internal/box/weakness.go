@@ -3,11 +3,16 @@ package box
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"proofbox/internal/box/jail"
+	"proofbox/internal/door"
 )
 
 // Weakness is what a trial takes from a wall on purpose: an attempt that the
@@ -60,11 +65,42 @@ type Opening struct {
 // None says that nothing is taken from the wall.
 func (w Weakness) None() bool { return len(w.Names()) == 0 }
 
-// Around says that nothing is taken but what is around every wall: namespaces of
-// the jail, and the gateway.
-func (w Weakness) Around() bool {
+// OfMachine says that nothing is taken but what a [Machine] can go without:
+// namespaces of its jail, the gateway, and what holds the box inside its guest.
+func (w Weakness) OfMachine() bool {
 	w.Network, w.IPC, w.UTS, w.Groups, w.Gateway = false, false, false, false, false
+	w.Root, w.Calls, w.Masks, w.Landlock, w.Environment = false, false, false, false, false
+	w.Binds = slices.DeleteFunc(slices.Clone(w.Binds), func(o Opening) bool { return !o.Writable && !o.Devices })
 	return w.None()
+}
+
+// maxPlanted bounds what of the host's files is copied into a guest, in bytes.
+const maxPlanted = 1 << 20
+
+// plantedFor reads the files that openings show, for a guest, which cannot be
+// shown any and gets copies. What is no file and no folder is left out.
+func plantedFor(openings []Opening) (list []door.Planted, err error) {
+	left := maxPlanted
+	for _, o := range openings {
+		err := filepath.WalkDir(o.Source, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.IsDir() && !d.Type().IsRegular() {
+				return err
+			}
+			p := door.Planted{Path: filepath.Join(o.Target, strings.TrimPrefix(path, o.Source)), Folder: d.IsDir()}
+			if !p.Folder {
+				p.Data, err = os.ReadFile(path)
+			}
+			list, left = append(list, p), left-len(p.Data)
+			if left < 0 {
+				err = fmt.Errorf("%w: %q has more than a guest can be given", ErrNotWeaker, o.Source)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("opening the host to a trial: %w", err)
+		}
+	}
+	return list, nil
 }
 
 // Names says in words what is taken from the wall, for the record.

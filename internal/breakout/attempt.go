@@ -28,10 +28,15 @@ var errBroken = errors.New("the box did not survive the attempt")
 // box cannot gain.
 var errLacking = errors.New("this host does not have it")
 
-// make carries out the attack: it is started, reports and holds what it has,
-// the oracle looks, and it is let go.
+// make carries out the attack, in the time that every attempt has.
 func (a *attempt) make(ctx context.Context, p Probe) (evidence string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, attemptTime, fmt.Errorf("the attempt took longer than %v", attemptTime))
+	return a.makeWithin(ctx, p, attemptTime)
+}
+
+// makeWithin carries out the attack: it is started, reports and holds what it
+// has, the oracle looks, and it is let go.
+func (a *attempt) makeWithin(ctx context.Context, p Probe, limit time.Duration) (evidence string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %v", limit))
 	defer cancel()
 	a.context = ctx
 	hold, release := io.Pipe()

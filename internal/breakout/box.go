@@ -20,6 +20,7 @@ type Boxes interface {
 
 // Start is how a box of a trial is started.
 type Start struct {
+	Wall      proofbox.Wall
 	Workspace string   // the folder on the host whose copy the box gets
 	Hide      []string // patterns of what of it the box must not see
 	Limits    proofbox.Limits

@@ -25,6 +25,9 @@ import (
 type Trial struct {
 	Boxes Boxes
 	Wall  proofbox.Wall
+	// Accelerator is how the wall runs a processor of its own, as
+	// [proofbox.Terms.Accelerator] has it.
+	Accelerator string
 	// Dir is the trial's own folder on the host.
 	Dir string
 	// Program is the path of cmd/proofbox-attack, statically linked.
@@ -87,7 +90,7 @@ func (t *Trial) begin() {
 // report judges every probe.
 func (t *Trial) report(began time.Time) proofbox.Trial {
 	report := proofbox.Trial{
-		Wall: t.Wall, Began: began, Ended: time.Now().UTC(), Probes: t.results,
+		Wall: t.Wall, Accelerator: t.Accelerator, Began: began, Ended: time.Now().UTC(), Probes: t.results,
 		Uses: t.uses, Boxes: t.boxes, BoxTime: proofbox.Duration(t.boxTime), Tally: map[proofbox.Verdict]int{},
 	}
 	for i := range report.Probes {

@@ -44,9 +44,6 @@ func copyout() []Probe {
 	}
 	for i := range list {
 		list[i].UserOnly = true // the changes of a box in which somebody is root are not taken over
-		if list[i].Not == nil {
-			list[i].Not = whileRunning()
-		}
 	}
 	return list
 }

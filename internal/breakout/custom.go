@@ -30,7 +30,7 @@ func (t *Trial) Script(ctx context.Context, script []byte) (proofbox.Trial, erro
 	began := time.Now().UTC()
 	t.begin()
 	itself := box.Opening{Source: "{workspace}", Target: box.Workdir, Writable: true}
-	open := Setting{Weakness: box.Weakness{Binds: append(onHost(true), itself), Network: true}, Shown: true}
+	open := Setting{Weakness: box.Weakness{Binds: append(onHost(true), itself), Network: true}, Shown: true, HostKernel: t.Wall == proofbox.MicroVM}
 	for _, s := range []*sitting{{as: asUser}, {as: asTwin, setting: open}} {
 		s.setting.Weakness = together(s.setting.Weakness, t.Base)
 		if err := t.runScript(ctx, s, script); err != nil {

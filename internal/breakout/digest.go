@@ -18,10 +18,11 @@ func Digest(program string) (string, error) {
 		ID, Oracle string
 		Attack     []string
 		Box, Twin  []string
+		Itself     bool
 	}
 	var table []line
 	for _, p := range Table() {
-		table = append(table, line{p.ID, p.Oracle.Says, p.Attack, p.Box.words(), p.Twin.words()})
+		table = append(table, line{p.ID, p.Oracle.Says, p.Attack, p.Box.words(), p.Twin.words(), p.Itself})
 	}
 	text, err := json.Marshal(table)
 	if err != nil {

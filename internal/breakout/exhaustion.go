@@ -18,9 +18,14 @@ func exhaustion() []Probe {
 	return []Probe{
 		{ID: "K1a", Title: "start processes without end", Attack: []string{"fork-bomb", "400"}, Oracle: either(tasks(340), harmsNeighbour()), Box: pids(100), Twin: pids(1000), UserOnly: true, Alone: true},
 		{ID: "K1b", Title: "start threads without end", Attack: []string{"thread-bomb", "400"}, Oracle: tasks(340), Box: pids(100), Twin: pids(1000), UserOnly: true, Alone: true},
-		{ID: "K3a", Title: "write more than the disk limit", Attack: []string{"fill", "{token}", "100663296"}, Oracle: holdsBytes(80 << 20), Box: disk(64), Twin: disk(512), UserOnly: true, Alone: true, Not: whileRunning()},
-		{ID: "K3b", Title: "make more files than the disk limit is for", Attack: []string{"crumble", "{token}", "12000"}, Oracle: holdsFiles(10000), Box: disk(64), Twin: disk(512), UserOnly: true, Alone: true, Not: whileRunning()},
+		{ID: "K3a", Title: "write more than the disk limit", Attack: []string{"fill", "{token}", "100663296"}, Oracle: holdsBytes(80 << 20), Box: disk(64), Twin: disk(512), UserOnly: true, Alone: true, Not: noView()},
+		{ID: "K3b", Title: "make more files than the disk limit is for", Attack: []string{"crumble", "{token}", "12000"}, Oracle: holdsFiles(10000), Box: disk(64), Twin: disk(512), UserOnly: true, Alone: true, Not: noView()},
 	}
+}
+
+// noView leaves a probe out whose oracle looks into what the box has written.
+func noView() map[proofbox.Wall]string {
+	return map[proofbox.Wall]string{proofbox.MicroVM: "the host has no view of a guest's disk while it runs"}
 }
 
 func disk(mebibytes int) Setting {

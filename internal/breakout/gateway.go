@@ -52,6 +52,7 @@ func gateways() []Probe {
 	}
 	for i := range probes {
 		probes[i].Twin = Setting{Weakness: box.Weakness{Gateway: true}}
+		probes[i].Itself = true
 		probes[i].UserOnly = true // the gateway does not know who asks
 	}
 	return probes

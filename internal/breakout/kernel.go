@@ -20,7 +20,7 @@ func kernel() []Probe {
 		{ID: "G12b", Title: "call the kernel by the x32 table", Attack: []string{"x32"}, Oracle: holds("anon_inode:?io_uring?"), Twin: unfiltered()},
 		{ID: "G12c", Title: "set a personality of old programs", Attack: []string{"personality"}, Oracle: differs("personality", "personality"), Twin: unfiltered()},
 		{ID: "G13", Title: "answer the system calls of others (seccomp listener)", Attack: []string{"listener"}, Oracle: holds("anon_inode:seccomp notify"), Twin: unfiltered()},
-		{ID: "G14", Title: "write what Landlock keeps from being written", Attack: []string{"write-canary", box.CanaryPath, "{token}"}, Oracle: canaryWritten(), Twin: Setting{Weakness: box.Weakness{Landlock: true}}},
+		{ID: "G14", Title: "write what Landlock keeps from being written", Attack: []string{"write-canary", box.CanaryPath, "{token}"}, Oracle: canaryWritten(), Twin: Setting{Weakness: box.Weakness{Landlock: true}}, Not: notGuest("the file is the guest's own, and no wall is behind it")},
 		{ID: "G15a", Title: "watch the files of others (fanotify)", Attack: []string{"fanotify"}, Oracle: holds("anon_inode:?fanotify?"), Twin: unfiltered()},
 		{ID: "G15b", Title: "have memory that the host cannot see (memfd_secret)", Attack: []string{"secret-memory"}, Oracle: holds("/secretmem*"), Twin: unfiltered()},
 		{ID: "G15c", Title: "read the log of the host's kernel (syslog)", Attack: []string{"kernel-log"}, Oracle: revealed("kernel"), Twin: everything()},
@@ -54,7 +54,9 @@ func kernel() []Probe {
 	}
 	list = append(list, Probe{ID: "G9a", Title: "talk to the kernel's packet filter (nf_tables, CVE-2024-1086)", Attack: []string{"socket", "16", "3", "12"}, Oracle: netlinkOf(12), Twin: unfiltered()})
 	for i := range list {
-		list[i].Not = onlyKernel()
+		if list[i].Not == nil {
+			list[i].Not = onlyKernel()
+		}
 	}
 	return list
 }

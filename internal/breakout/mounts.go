@@ -15,12 +15,12 @@ func mounts() []Probe {
 		{ID: "D1b", Title: "show a folder at another place", Attack: []string{"bind", "/usr", "{token}"}, Oracle: mounted("/tmp/{token}"), Twin: ownRoot(), Not: onlyKernel()},
 		{ID: "D1c", Title: "clone a mount (open_tree) and put it elsewhere (move_mount)", Attack: []string{"move-mount", "/usr", "{token}"}, Oracle: mounted("/tmp/{token}"), Twin: ownRoot(), Not: onlyKernel()},
 		{ID: "D1d", Title: "configure a file system (CVE-2022-0185)", Attack: []string{"fsopen", "tmpfs"}, Oracle: holds("anon_inode:?fscontext?"), Twin: ownRoot(), Not: onlyKernel()},
-		{ID: "D1e", Title: "change the root (pivot_root)", Attack: []string{"pivot", "{token}"}, Oracle: mounted(" / ", "{token}"), Twin: ownRoot(), Not: onlyKernel(), Alone: true},
+		{ID: "D1e", Title: "change the root (pivot_root)", Attack: []string{"pivot", "{token}"}, Oracle: mounted(" / ", "{token}"), Twin: ownRoot(), Not: onlyKernel(), Upsets: true},
 		{ID: "D1f", Title: "change the root (chroot) to climb out of it", Attack: []string{"chroot"}, Oracle: movedRoot(), Twin: ownRoot(), Not: onlyKernel()},
-		{ID: "D2a", Title: "make the box's root writable", Attack: []string{"remount", "/"}, Oracle: writableMount("/"), Twin: ownRoot(), Not: onlyKernel(), Alone: true},
-		{ID: "D2b", Title: "take away what masks a file of /proc", Attack: []string{"unmount", "/proc/keys"}, Oracle: unmounted("/proc/keys"), Twin: ownRoot(), Not: onlyKernel(), Alone: true},
-		{ID: "D2c", Title: "make the box's system folders writable (mount_setattr)", Attack: []string{"mount-setattr", "/"}, Oracle: writableMount("/"), Twin: ownRoot(), Not: onlyKernel(), Alone: true},
-		{ID: "D6", Title: "cover the box's own program of process 1", Attack: []string{"bind-over", "/usr/bin/env", box.InitPath}, Oracle: mounted("/env " + box.InitPath), Twin: ownRoot(), Not: onlyKernel(), Alone: true},
+		{ID: "D2a", Title: "make the box's root writable", Attack: []string{"remount", "/"}, Oracle: writableMount("/"), Twin: ownRoot(), Not: onlyKernel(), Upsets: true},
+		{ID: "D2b", Title: "take away what masks a file of /proc", Attack: []string{"unmount", "/proc/keys"}, Oracle: unmounted("/proc/keys"), Twin: ownRoot(), Not: notGuest("the monitor has no such mask to take away"), Upsets: true},
+		{ID: "D2c", Title: "make the box's system folders writable (mount_setattr)", Attack: []string{"mount-setattr", "/"}, Oracle: writableMount("/"), Twin: ownRoot(), Not: onlyKernel(), Upsets: true},
+		{ID: "D6", Title: "cover the box's own program of process 1", Attack: []string{"bind-over", "/usr/bin/env", box.InitPath}, Oracle: mounted("/env " + box.InitPath), Twin: ownRoot(), Not: onlyKernel(), Upsets: true},
 	}
 	for i, kind := range []string{"tmpfs", "ramfs", "overlay", "mqueue", "devpts", "sysfs", "cgroup2", "bpf", "debugfs"} {
 		twin := unfiltered()

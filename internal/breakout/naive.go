@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
-
-	"proofbox"
 )
 
 // This file has the tool that trusts a box: what many a script does with a
@@ -29,14 +27,6 @@ func (a *attempt) inUpper(do func(upper string) error) error {
 	}
 	defer upper.Close()
 	return do(fmt.Sprintf("/proc/self/fd/%d/.", upper.Fd()))
-}
-
-// whileRunning leaves a probe out whose twin is a tool that looks at what the box
-// writes while it runs.
-func whileRunning() map[proofbox.Wall]string {
-	return map[proofbox.Wall]string{
-		proofbox.MicroVM: "the host has no view of a guest's disk while it runs, which the twin's tool would trust",
-	}
 }
 
 // copyNaively copies by name, through every link that leads to a file, whatever

@@ -15,6 +15,7 @@ func unfiltered() Setting { return Setting{Weakness: box.Weakness{Calls: true, L
 // namespaces is group E: namespaces and capabilities.
 func namespaces() []Probe {
 	root := Setting{Weakness: box.Weakness{Root: true}}
+	sharing := Setting{Weakness: box.Weakness{Network: true, IPC: true, UTS: true, Groups: true}}
 	list := []Probe{
 		{ID: "E2", Title: "enter a namespace of the jail by its process", Attack: []string{"enter"}, Oracle: parts("net"), Twin: withJail(), Not: onlyKernel()},
 		{ID: "E3a", Title: "make a user namespace with clone(2)", Attack: []string{"clone", "user"}, Oracle: parts("user"), Twin: unfiltered(), Not: onlyKernel()},
@@ -29,13 +30,13 @@ func namespaces() []Probe {
 		{ID: "E5b", Title: "take precedence over the host's processes (SYS_NICE)", Attack: []string{"nice"}, Oracle: statOf(19, "whether a task of the box has a negative nice value", func(v int64) bool { return v < 0 }), Twin: everything(), Not: onlyKernel()},
 		{ID: "E5c", Title: "open more files than the hard limit allows (SYS_RESOURCE)", Attack: []string{"raise-limit", "nofile"}, Oracle: limitRaised("Max open files"), Twin: everything(), Not: onlyKernel(), Bare: true},
 		{ID: "E5d", Title: "wake the host from its sleep (WAKE_ALARM)", Attack: []string{"wake-alarm"}, Oracle: wakes(), Twin: everything(), Not: onlyKernel()},
-		{ID: "E6", Title: "become the host's root by a set-user-ID program of its", Attack: []string{"run-tool", "{tool}"}, Oracle: rootOnHost(), Box: opened(tool), Twin: Setting{Weakness: box.Weakness{Binds: []box.Opening{tool}, Setuid: true, HostUsers: true}}, UserOnly: true, Not: onlyKernel()},
-		{ID: "E7a", Title: "be in the host's network namespace", Attack: []string{"idle"}, Oracle: shares("net"), Twin: Setting{Weakness: box.Weakness{Network: true}}},
-		{ID: "E7b", Title: "be in the host's IPC namespace", Attack: []string{"idle"}, Oracle: shares("ipc"), Twin: Setting{Weakness: box.Weakness{IPC: true}}, Not: ownSpaces()},
-		{ID: "E7c", Title: "be in the host's UTS namespace", Attack: []string{"idle"}, Oracle: shares("uts"), Twin: Setting{Weakness: box.Weakness{UTS: true}}, Not: ownSpaces()},
+		{ID: "E6", Title: "become the host's root by a set-user-ID program of its", Attack: []string{"run-tool", "{tool}"}, Oracle: rootOnHost(), Box: opened(tool), Twin: Setting{Weakness: box.Weakness{Binds: []box.Opening{tool}, Setuid: true, HostUsers: true}}, UserOnly: true, Not: notGuest("a guest cannot be shown a program of the host that runs as its owner")},
+		{ID: "E7a", Title: "be in the host's network namespace", Attack: []string{"idle"}, Oracle: shares("net"), Twin: sharing, Itself: true},
+		{ID: "E7b", Title: "be in the host's IPC namespace", Attack: []string{"idle"}, Oracle: shares("ipc"), Twin: sharing, Itself: true, Not: ownSpaces()},
+		{ID: "E7c", Title: "be in the host's UTS namespace", Attack: []string{"idle"}, Oracle: shares("uts"), Twin: sharing, Itself: true, Not: ownSpaces()},
 		{ID: "E7d", Title: "be in the host's user namespace", Attack: []string{"idle"}, Oracle: shares("user"), Twin: everything(), Not: ownSpaces()},
-		{ID: "E7e", Title: "be in the host's cgroup namespace", Attack: []string{"idle"}, Oracle: shares("cgroup"), Twin: Setting{Weakness: box.Weakness{Groups: true}}, Not: ownSpaces()},
-		{ID: "E7f", Title: "see the processes of the jail", Attack: []string{"idle"}, Oracle: sharesWithJail("pid"), Twin: withJail(), Not: onlyKernel()},
+		{ID: "E7e", Title: "be in the host's cgroup namespace", Attack: []string{"idle"}, Oracle: shares("cgroup"), Twin: sharing, Itself: true, Not: ownSpaces()},
+		{ID: "E7f", Title: "see the processes of the jail", Attack: []string{"idle"}, Oracle: sharesWithJail("pid"), Twin: withJail(), Not: notGuest("the monitor is alone in its jail, and one of its processes")},
 		{ID: "E8", Title: "be user 0 of the host as user 0 of the box", Attack: []string{"idle"}, Oracle: either(mapsRoot(), rootOnHost()), Twin: everything(), Not: ownSpaces()},
 	}
 	for i, kind := range []string{"user", "mnt", "net", "ipc", "uts", "pid", "cgroup", "time"} {
@@ -51,8 +52,7 @@ func namespaces() []Probe {
 // of the host.
 func ownSpaces() map[proofbox.Wall]string {
 	return map[proofbox.Wall]string{
-		proofbox.Gvisor:  "gVisor puts its own processes into new namespaces, whatever it is told to share",
-		proofbox.MicroVM: "the guest has namespaces of its own kernel, and the machine's are those of its jail",
+		proofbox.Gvisor: "gVisor puts its own processes into new namespaces, whatever it is told to share",
 	}
 }
 

@@ -25,7 +25,7 @@ func planted() []Probe {
 	} {
 		list = append(list, Probe{
 			ID: p.id, Title: p.title, Attack: []string{"plant", "q/" + p.id + "/" + p.name, "{token}"},
-			Oracle: takenOver("q/" + p.id + "/" + p.name), Twin: Setting{Naive: true}, UserOnly: true, Not: whileRunning(),
+			Oracle: takenOver("q/" + p.id + "/" + p.name), Twin: Setting{Naive: true}, UserOnly: true,
 		})
 	}
 	return list

@@ -30,6 +30,9 @@ type Probe struct {
 	// Alone gives each attempt a box of its own, for attacks that would disturb
 	// others.
 	Alone bool
+	// Upsets does so only where somebody is root: nobody else can disturb others
+	// by such an attack without having reached its aim.
+	Upsets bool
 	// MayEnd says that the wall may stop the attempt by ending the box, as a
 	// limit does; such a probe is alone.
 	MayEnd bool
@@ -42,6 +45,10 @@ type Probe struct {
 	// UserOnly leaves out the attempt as root in the box, where being root is
 	// what the probe is about, or makes no difference.
 	UserOnly bool
+	// Itself has a wall with a kernel of its own be weakened itself for the
+	// twin. What stops other probes there is that kernel: their twin is a box
+	// that shares the host's, weakened as Twin says.
+	Itself bool
 	// Not says for which walls the probe makes no sense, and why.
 	Not map[proofbox.Wall]string
 }
@@ -55,6 +62,8 @@ type Setting struct {
 	Naive bool
 	// Shown hides nothing of the workspace.
 	Shown bool
+	// HostKernel has the box share the host's kernel, whatever wall is tried.
+	HostKernel bool
 }
 
 // Group is the family that the probe belongs to.
@@ -70,12 +79,16 @@ func Describe(probes []Probe) []proofbox.ProbeInfo {
 }
 
 func (p Probe) info() proofbox.ProbeInfo {
-	return proofbox.ProbeInfo{ID: p.ID, Title: p.Title, Oracle: p.Oracle.Says, Twin: p.Twin.words(), Not: p.Not}
+	return proofbox.ProbeInfo{ID: p.ID, Title: p.Title, Oracle: p.Oracle.Says, Twin: p.Twin.words(), Itself: p.Itself, Not: p.Not}
 }
 
 // words says how the setting differs from the usual one.
 func (s Setting) words() []string {
-	words := s.Weakness.Names()
+	var words []string
+	if s.HostKernel {
+		words = append(words, "no kernel of its own")
+	}
+	words = append(words, s.Weakness.Names()...)
 	if s.Shown {
 		words = append(words, "nothing hidden in the workspace")
 	}
@@ -109,9 +122,16 @@ func (s Setting) limitWords() []string {
 // host's kernel.
 func onlyKernel() map[proofbox.Wall]string {
 	return map[proofbox.Wall]string{
-		proofbox.Gvisor:  "the call is answered by gVisor's kernel and does not reach the host's",
-		proofbox.MicroVM: "the call is answered by the guest's kernel and does not reach the host's",
+		proofbox.Gvisor: "the call is answered by gVisor's kernel and does not reach the host's",
 	}
+}
+
+// notGuest leaves a probe out for microVMs, too, where its oracle looks at
+// something that only a box on the host's kernel has.
+func notGuest(why string) map[proofbox.Wall]string {
+	not := onlyKernel()
+	not[proofbox.MicroVM] = why
+	return not
 }
 
 // Table lists every probe, in the order of the catalogue.

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"proofbox"
 	"proofbox/internal/box"
 )
 
@@ -23,13 +24,13 @@ func remains() []Probe {
 		{ID: "L1a", Title: "have a process live on that has left its parent and its session", Attack: []string{"outlive", "apart", "{token}"}, Oracle: left("a process of the attack", processOf), Twin: trusting, Not: onlyKernel()},
 		{ID: "L1b", Title: "have a process live on that is stopped and ignores signals", Attack: []string{"outlive", "stopped", "{token}"}, Oracle: left("a process of the attack", processOf), Twin: trusting, Not: onlyKernel()},
 		{ID: "L1c", Title: "have a process live on that is another one all the time", Attack: []string{"outlive", "running", "{token}"}, Oracle: left("a process of the attack", processOf), Twin: trusting, Not: onlyKernel(), Alone: true},
-		{ID: "L2", Title: "have the box's disk stay mounted by being busy on it", Attack: []string{"busy", "{token}"}, Oracle: left("a mount of the box's disk", mountOfDisk), Twin: trusting, Not: whileRunning(), UserOnly: true},
+		{ID: "L2", Title: "have the box's disk stay mounted by being busy on it", Attack: []string{"busy", "{token}"}, Oracle: left("a mount of the box's disk", mountOfDisk), Twin: trusting, UserOnly: true},
 		{ID: "L3", Title: "have the box's network namespace stay", Attack: []string{"idle"}, Oracle: left("the box's network namespace", networkOf), Twin: trusting, UserOnly: true},
-		{ID: "L5", Title: "have the box's block device stay", Attack: []string{"busy", "{token}"}, Oracle: left("the box's block device", deviceOf), Twin: trusting, Not: whileRunning(), UserOnly: true},
+		{ID: "L5", Title: "have the box's block device stay", Attack: []string{"busy", "{token}"}, Oracle: left("the box's block device", deviceOf), Twin: trusting, Not: map[proofbox.Wall]string{proofbox.MicroVM: "the disk of a guest is a file, and no block device of the host"}, UserOnly: true},
 		{ID: "L6a", Title: "leave shared memory (System V) that nobody removes", Attack: []string{"share-memory", "{token}"}, Oracle: afterAll(memoryShared()), Twin: Setting{Weakness: box.Weakness{IPC: true, Calls: true}}, Not: onlyKernel()},
 		{ID: "L6b", Title: "leave a queue (System V) that nobody removes", Attack: []string{"queue", "{token}"}, Oracle: afterAll(queued()), Twin: Setting{Weakness: box.Weakness{IPC: true, Calls: true}}, Not: onlyKernel()},
-		{ID: "L7", Title: "leave something for the next box to find", Attack: []string{"leave", "{token}", "/tmp/left", "/var/tmp/left", "/dev/shm/left", "/home/box/left", "/home/box/.config/left"}, Oracle: found("search", "/tmp", "/var/tmp", "/dev/shm", "/home/box"), Twin: opened(lasting), Not: notWritten(), UserOnly: true},
-		{ID: "L9", Title: "leave what the next box would run", Attack: append([]string{"leave", "{token}"}, starters...), Oracle: found(append([]string{"read"}, starters...)...), Twin: opened(lasting), Not: notWritten()},
+		{ID: "L7", Title: "leave something for the next box to find", Attack: []string{"leave", "{token}", "/tmp/left", "/var/tmp/left", "/dev/shm/left", "/home/box/left", "/home/box/.config/left"}, Oracle: found("search", "/tmp", "/var/tmp", "/dev/shm", "/home/box"), Twin: opened(lasting), UserOnly: true},
+		{ID: "L9", Title: "leave what the next box would run", Attack: append([]string{"leave", "{token}"}, starters...), Oracle: found(append([]string{"read"}, starters...)...), Twin: opened(lasting)},
 	}
 }
 
@@ -182,8 +183,7 @@ func afterAll(o Oracle) Oracle {
 func found(attack ...string) Oracle {
 	return afterwards("whether the next box finds what was left", func(a *attempt, _ Remains) (evidence string, err error) {
 		s := a.session
-		how := s.stage.setting(s.sitting.setting)
-		b, err := s.trial.Boxes.Start(a.context, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness, World: s.stage.world})
+		b, err := s.trial.Boxes.Start(a.context, s.start(s.stage.setting(s.sitting.setting)))
 		if err != nil {
 			return "", fmt.Errorf("starting the next box: %w", err)
 		}

@@ -139,13 +139,22 @@ func (s *session) started(ctx context.Context) (Box, error) {
 		return nil, errOnlyRoot
 	}
 	began := time.Now()
-	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness, World: s.stage.world})
+	b, err := s.trial.Boxes.Start(ctx, s.start(how))
 	s.trial.spent(1, began)
 	if err != nil {
 		return nil, err
 	}
 	s.box = b
 	return b, nil
+}
+
+// start is how a box with the workspace of the session is started.
+func (s *session) start(how Setting) Start {
+	wall := s.trial.Wall
+	if how.HostKernel {
+		wall = proofbox.Container
+	}
+	return Start{Wall: wall, Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness, World: s.stage.world}
 }
 
 // attempt makes one attempt and has the oracle judge it, or leaves that to the
@@ -187,7 +196,7 @@ func (s *session) try(ctx context.Context, p Probe, e *entry) {
 	switch {
 	case errors.Is(e.err, errLacking):
 		e.record.Absent = e.err.Error()
-	case errors.Is(e.err, errBroken), p.alone():
+	case errors.Is(e.err, errBroken), p.alone(s.sitting.as):
 		s.conclude(ctx, p, e)
 	case p.Oracle.after != nil:
 		e.waits = true
@@ -274,9 +283,22 @@ func (t *Trial) down(b Box) (Remains, error) {
 		return nil, err
 	}
 	if run := remains.Run(); run.Teardown == nil || !run.Teardown.Clean {
-		return nil, fmt.Errorf("something of the trial's box %s is left on the host; `proofbox show %s` names it", run.ID, run.ID)
+		return nil, fmt.Errorf("something of the trial's box %s is left on the host%s; `proofbox show %s` names it", run.ID, leftOf(run), run.ID)
 	}
 	return remains, nil
+}
+
+// leftOf names what a teardown has not found gone.
+func leftOf(run proofbox.Run) (text string) {
+	if run.Teardown == nil {
+		return ": nothing was torn down"
+	}
+	for _, o := range run.Teardown.Objects {
+		if !o.Gone {
+			text += fmt.Sprintf(": the %s %q: %s", o.Kind, o.Name, o.Found)
+		}
+	}
+	return text
 }
 
 // beside gives a second box, whole and of another run, that stays idle: the
@@ -285,7 +307,7 @@ func (s *session) beside(ctx context.Context) (Box, error) {
 	if s.neighbour != nil {
 		return s.neighbour, nil
 	}
-	b, err := s.trial.Boxes.Start(ctx, Start{Workspace: s.workspace, Hide: s.hidden(), Limits: proofbox.DefaultLimits, World: s.stage.world})
+	b, err := s.trial.Boxes.Start(ctx, s.start(Setting{Limits: proofbox.DefaultLimits, HostKernel: s.sitting.setting.HostKernel}))
 	if err != nil {
 		return nil, fmt.Errorf("starting a neighbour: %w", err)
 	}

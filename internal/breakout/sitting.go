@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"proofbox"
 	"proofbox/internal/box"
 )
 
@@ -41,9 +42,9 @@ func (t *Trial) plan() []*sitting {
 			if p.Not[t.Wall] != "" || as == asRoot && p.UserOnly {
 				continue
 			}
-			setting := p.settingFor(as)
+			setting := p.settingFor(as, t.Wall)
 			setting.Weakness = together(setting.Weakness, t.Base)
-			plan = seat(plan, &sitting{as, setting, p.alone(), p.Oracle.after != nil, []int{i}})
+			plan = seat(plan, &sitting{as, setting, p.alone(as), p.Oracle.after != nil, []int{i}})
 		}
 	}
 	return plan
@@ -61,17 +62,20 @@ func seat(plan []*sitting, s *sitting) []*sitting {
 }
 
 // alone says that an attempt needs a box of its own.
-func (p Probe) alone() bool { return p.Alone || p.MayEnd }
+func (p Probe) alone(as string) bool { return p.Alone || p.MayEnd || p.Upsets && as != asUser }
 
 // settingFor says how the box for an attempt is started.
-func (p Probe) settingFor(as string) Setting {
-	s := p.Box
-	switch as {
-	case asRoot:
+func (p Probe) settingFor(as string, wall proofbox.Wall) Setting {
+	s, own := p.Box, wall == proofbox.MicroVM
+	switch {
+	case as == asRoot && own: // whoever has taken the guest's kernel over is held by nothing in the guest
+		s.Weakness.Root, s.Weakness.Calls, s.Weakness.Landlock, s.Weakness.Masks = true, true, true, true
+	case as == asRoot:
 		s.Weakness.Root = true
-	case asTwin:
+	case as == asTwin:
 		s = p.Twin
 		s.Limits = s.Limits.Or(p.Box.Limits)
+		s.HostKernel = own && !p.Itself
 	}
 	return s
 }

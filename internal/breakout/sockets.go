@@ -27,9 +27,9 @@ func sockets() []Probe {
 	list := []Probe{
 		{ID: "I2", Title: "reach an abstract socket of the host (CVE-2020-15257)", Attack: []string{"dial", "unix", "{abstract}", "{token}"}, Oracle: heard("abstract"), Twin: Setting{Weakness: box.Weakness{Network: true}}, Not: notAbstract()},
 		{ID: "I3", Title: "look for services on the host's loopback by their ports", Attack: []string{"dial-ports", "{tcp}", "{token}"}, Oracle: heard("tcp"), Twin: Setting{Weakness: box.Weakness{Network: true}}},
-		{ID: "I4i", Title: "reach a socket of the host by its path", Attack: []string{"dial", "unix", "{socket}", "{token}"}, Oracle: heard("socket"), Twin: seen(), Not: hostSockets()},
-		{ID: "I5", Title: "reach the socket by which proofbox is controlled", Attack: []string{"dial", "unix", "{control}", "{token}"}, Oracle: heard("control"), Twin: seen(), Not: hostSockets()},
-		{ID: "I6", Title: "reach the door of another box", Attack: []string{"dial", "unix", "{door}", "{token}"}, Oracle: heard("door"), Twin: seen(), Not: hostSockets()},
+		{ID: "I4i", Title: "reach a socket of the host by its path", Attack: []string{"dial", "unix", "{socket}", "{token}"}, Oracle: heard("socket"), Twin: seen()},
+		{ID: "I5", Title: "reach the socket by which proofbox is controlled", Attack: []string{"dial", "unix", "{control}", "{token}"}, Oracle: heard("control"), Twin: seen()},
+		{ID: "I6", Title: "reach the door of another box", Attack: []string{"dial", "unix", "{door}", "{token}"}, Oracle: heard("door"), Twin: seen()},
 	}
 	var shown []box.Opening
 	for _, c := range controls {
@@ -38,7 +38,7 @@ func sockets() []Probe {
 	for _, c := range controls {
 		list = append(list, Probe{
 			ID: c.id, Title: "reach " + c.what + " at " + c.path, Attack: []string{"dial", "unix", c.path, "{token}"},
-			Oracle: heard("socket"), Twin: opened(shown...), Not: hostSockets(),
+			Oracle: heard("socket"), Twin: opened(shown...),
 		})
 	}
 	return list
@@ -46,8 +46,4 @@ func sockets() []Probe {
 
 func notAbstract() map[proofbox.Wall]string {
 	return map[proofbox.Wall]string{proofbox.Gvisor: "gVisor has its own abstract sockets, also where it shares the host's network"}
-}
-
-func hostSockets() map[proofbox.Wall]string {
-	return map[proofbox.Wall]string{proofbox.MicroVM: "a guest's kernel cannot reach a socket of the host by a path"}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"proofbox"
 	"proofbox/internal/breakout/order"
@@ -28,6 +29,16 @@ var everyday = []use{
 // roomy are limits that such work keeps.
 var roomy = proofbox.Limits{Disk: 2 << 30, Pids: 600, Memory: 1 << 30}
 
+// useTime bounds one piece of ordinary work. What keeps a processor busy takes
+// several times as long where the processor is emulated.
+func (t *Trial) useTime() time.Duration {
+	const emulation = 4
+	if t.Accelerator == "tcg" {
+		return emulation * attemptTime
+	}
+	return attemptTime
+}
+
 // use tries ordinary work behind the wall.
 func (t *Trial) use(ctx context.Context) ([]proofbox.UseResult, error) {
 	s, err := t.open(&sitting{as: asUser, setting: Setting{Limits: roomy, Weakness: t.Base}})
@@ -45,14 +56,17 @@ func (t *Trial) use(ctx context.Context) ([]proofbox.UseResult, error) {
 }
 
 func (s *session) use(ctx context.Context, u use) proofbox.UseResult {
-	r := proofbox.UseResult{Name: u.name}
+	within := s.trial.useTime()
+	r := proofbox.UseResult{Name: u.name, Within: proofbox.Duration(within)}
 	b, err := s.started(ctx)
 	if err != nil {
 		r.Found = err.Error()
 		return r
 	}
 	made := &attempt{session: s, stage: s.stage, box: b, token: newNonce(), workspace: s.workspace}
-	_, err = made.make(ctx, Probe{Attack: u.work})
+	began := time.Now()
+	_, err = made.makeWithin(ctx, Probe{Attack: u.work}, within)
+	r.Took = proofbox.Duration(time.Since(began).Round(time.Millisecond))
 	switch said := made.report; {
 	case errors.Is(err, errBroken):
 		r.Found = err.Error()

@@ -98,6 +98,8 @@ func useText(u proofbox.UseResult) string {
 	switch {
 	case u.LeftOut != "":
 		return "left out: " + u.LeftOut
+	case u.Works && u.Took > 0:
+		return fmt.Sprintf("works, in %v of at most %v", time.Duration(u.Took).Round(time.Second/10), time.Duration(u.Within))
 	case u.Works:
 		return "works"
 	}

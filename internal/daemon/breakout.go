@@ -20,11 +20,12 @@ func (d *Daemon) Breakout(ctx context.Context, req proofbox.TrialRequest, progre
 	if err != nil {
 		return proofbox.Trial{}, err
 	}
-	if state := d.wallState(ctx, req.Wall); !state.Available {
+	state := d.wallState(ctx, req.Wall)
+	if !state.Available {
 		return proofbox.Trial{}, fmt.Errorf("the wall %q cannot be tried on this host: %s", req.Wall, state.Why)
 	}
 	trial := &breakout.Trial{
-		Wall: req.Wall, Program: d.programs.attack, Probes: probes,
+		Wall: req.Wall, Accelerator: state.Accelerator, Program: d.programs.attack, Probes: probes,
 		Progress: func(text string) { progress(proofbox.Event{Progress: text}) },
 	}
 	switch {
@@ -49,7 +50,6 @@ func (d *Daemon) wholeTrial(ctx context.Context, t *breakout.Trial) (proofbox.Tr
 	if err != nil {
 		return report, err
 	}
-	report.Accelerator = d.wallState(ctx, t.Wall).Accelerator
 	report.Certificate, err = d.certify(ctx, report, parts)
 	return report, err
 }
@@ -67,7 +67,7 @@ func (d *Daemon) trial(ctx context.Context, t *breakout.Trial, run func(context.
 		return proofbox.Trial{}, err
 	}
 	defer lock.Close()
-	stage := &trialStage{daemon: d, wall: t.Wall, dir: d.store.dir(id)}
+	stage := &trialStage{daemon: d, dir: d.store.dir(id)}
 	if stage.journal, err = box.NewJournal(stage.dir); err != nil {
 		return proofbox.Trial{}, errors.Join(err, d.store.settle(id))
 	}
@@ -83,7 +83,6 @@ func (d *Daemon) trial(ctx context.Context, t *breakout.Trial, run func(context.
 // trialStage is the host's side of a trial.
 type trialStage struct {
 	daemon *Daemon
-	wall   proofbox.Wall
 	dir    string
 
 	mu      sync.Mutex
@@ -120,7 +119,7 @@ func (t *trialStage) clear(ctx context.Context) error {
 func (t *trialStage) Start(ctx context.Context, s breakout.Start) (breakout.Box, error) {
 	req := proofbox.RunRequest{
 		Spec: proofbox.Spec{
-			Name: "breakout", Wall: t.wall, Risk: proofbox.Risk{Code: proofbox.Reviewed},
+			Name: "breakout", Wall: s.Wall, Risk: proofbox.Risk{Code: proofbox.Reviewed},
 			Workspace: proofbox.Workspace{Original: s.Workspace, Hide: s.Hide}, Limits: s.Limits, Egress: s.World.Terms(),
 		},
 		Command: []string{breakout.AttackProgram, "wait"}, Stdin: true,

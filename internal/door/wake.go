@@ -33,9 +33,31 @@ type WakeUp struct {
 	Data      bool `json:"data,omitempty"`
 	// Filter is the list of system calls as a program for the guest's kernel:
 	// struct sock_filter, 8 bytes each, of the guest's byte order. See
-	// seccomp(2).
+	// seccomp(2). It is empty where a trial leaves it out.
 	Filter []byte `json:"filter"`
+	// Weak is nil but in a box of a trial.
+	Weak *Weak `json:"weak,omitempty"`
 }
+
+// Weak is what a trial leaves out of a box inside its guest, so that an attack
+// begins where somebody has taken the guest's kernel over.
+type Weak struct {
+	Root       bool `json:"root,omitempty"`       // the box's processes are user 0 and have every capability
+	Unfiltered bool `json:"unfiltered,omitempty"` // their system calls are not filtered
+	Unmasked   bool `json:"unmasked,omitempty"`   // nothing of /proc is covered
+	// Planted are files that the box sees in its root.
+	Planted []Planted `json:"planted,omitempty"`
+}
+
+// Planted is a file that everybody in a box of a trial can read, or a folder.
+type Planted struct {
+	Path   string `json:"path"` // absolute, in the box
+	Folder bool   `json:"folder,omitempty"`
+	Data   []byte `json:"data,omitempty"`
+}
+
+// unfiltered says that no filter is wanted.
+func (w WakeUp) unfiltered() bool { return w.Weak != nil && w.Weak.Unfiltered && len(w.Filter) == 0 }
 
 // Woken answers a [WakeUp].
 type Woken struct {
@@ -84,7 +106,7 @@ func (w WakeUp) check() error {
 	switch {
 	case len(w.Entropy) < MinEntropy:
 		return fmt.Errorf("waking a guest with %d bytes of entropy: it needs %d", len(w.Entropy), MinEntropy)
-	case len(w.Filter) == 0 || len(w.Filter)%8 != 0:
+	case (len(w.Filter) == 0 || len(w.Filter)%8 != 0) && !w.unfiltered():
 		return fmt.Errorf("waking a guest with a system call filter of %d bytes", len(w.Filter))
 	case w.Pids <= 0 || w.Memory <= 0:
 		return fmt.Errorf("waking a guest with limits of %d tasks and %d bytes of memory", w.Pids, w.Memory)

@@ -80,7 +80,7 @@ const (
 
 // Steps implements [box.Runtime].
 func (r *Runtime) Steps(l box.Layout) ([]jail.Step, jail.Program, error) {
-	if !l.Weak.Around() {
+	if !l.Weak.OfMachine() {
 		return nil, jail.Program{}, box.ErrNotWeaker
 	}
 	kernel, err := r.Kernel()

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"proofbox"
 	"proofbox/internal/box"
 	"proofbox/internal/box/boxtest"
@@ -85,22 +87,33 @@ func TestAlteredTemplates(t *testing.T) {
 			t.Fatalf("the templates are %q", dirs)
 		}
 		path := filepath.Join(dirs[0], name)
-		before, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		alter(t, path, before)
+		altered := alter(t, path)
 		speak(t, s, h, `true`)
-		after, err := os.Stat(path)
-		if err != nil || os.SameFile(before, after) {
-			t.Errorf("an altered %s was used again, %v", name, err)
+		if changed(t, path) == altered {
+			t.Errorf("an altered %s was used again", name)
 		}
 	}
 }
 
-// alter changes one byte in the middle of a file, and gives it its old time.
-func alter(t *testing.T, path string, was os.FileInfo) {
+// changed is a file's change time, which a new file does not have of an old one,
+// as it may have its inode.
+func changed(t *testing.T, path string) unix.Timespec {
 	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Ctim
+}
+
+// alter changes one byte in the middle of a file, and gives it its old time. It
+// gives its new change time.
+func alter(t *testing.T, path string) unix.Timespec {
+	t.Helper()
+	was, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +133,7 @@ func alter(t *testing.T, path string, was os.FileInfo) {
 	if err := os.Chtimes(path, was.ModTime(), was.ModTime()); err != nil {
 		t.Fatal(err)
 	}
+	return changed(t, path)
 }
 
 // TestTemplateIsMadeOnce starts two boxes at once that need the same template,

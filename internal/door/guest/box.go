@@ -35,8 +35,9 @@ type box struct {
 }
 
 // startBox starts the box's process 1 in namespaces and in the group of its own,
-// and waits until it has built its root.
-func startBox(g *group) (*box, error) {
+// and waits until it has built its root. Only in a trial is there anything to
+// leave out.
+func startBox(g *group, weak door.Weak) (*box, error) {
 	ours, theirs, err := socketpair()
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func startBox(g *group) (*box, error) {
 		return nil, fmt.Errorf("opening the box's group: %w", err)
 	}
 	defer unix.Close(dir)
-	pid, err := syscall.ForkExec(Program, []string{"proofbox-init", BoxArg}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(Program, append([]string{"proofbox-init", BoxArg}, weakArgs(weak)...), &syscall.ProcAttr{
 		Dir: "/", Files: []uintptr{0, 1, 2, theirs.Fd()},
 		Sys: &syscall.SysProcAttr{
 			Setsid: true, UseCgroupFD: true, CgroupFD: dir,

@@ -17,21 +17,26 @@ import (
 
 // Box is the box's process 1. It builds the box's root and moves into it, gives
 // up every right, and serves the door once the machine is awake. It returns the
-// reason why it could not, or that the door has closed.
-func Box() error {
+// reason why it could not, or that the door has closed. The arguments are what a
+// trial leaves out.
+func Box(args []string) error {
+	weak, err := readWeakArgs(args)
+	if err != nil {
+		return err
+	}
 	socket := os.NewFile(boxSocket, "machine")
 	conn, err := net.FileConn(socket)
 	if err != nil {
 		return fmt.Errorf("finding the machine's process 1: %w", err)
 	}
-	if err := errors.Join(socket.Close(), answer(conn, settle())); err != nil {
+	if err := errors.Join(socket.Close(), answer(conn, settle(weak))); err != nil {
 		return err
 	}
 	var w word
 	if err := door.ReadFrame(conn, door.MaxFrame, &w); err != nil {
 		return err
 	}
-	if err := answer(conn, install(w.Filter)); err != nil {
+	if err := answer(conn, confine(w.Filter, weak)); err != nil {
 		return err
 	}
 	return inside.Serve(conn)
@@ -47,12 +52,15 @@ func answer(conn net.Conn, err error) error {
 }
 
 // settle makes this process one of the box's user in the box's root.
-func settle() error {
-	if err := buildRoot(); err != nil {
+func settle(weak door.Weak) error {
+	if err := buildRoot(weak); err != nil {
 		return err
 	}
 	if err := limits(); err != nil {
 		return err
+	}
+	if weak.Root {
+		return nil
 	}
 	return dropRights()
 }
@@ -95,6 +103,14 @@ func dropRights() error {
 		return fmt.Errorf("setting no new privileges: %w", errno)
 	}
 	return nil
+}
+
+// confine installs the filter, which only a trial may leave out.
+func confine(filter []byte, weak door.Weak) error {
+	if weak.Unfiltered && len(filter) == 0 {
+		return nil
+	}
+	return install(filter)
 }
 
 // install puts all threads, and everything that they will start, behind a

@@ -82,7 +82,7 @@ func boot() error {
 	if err != nil {
 		return err
 	}
-	box, err := startBox(group)
+	box, err := startBox(group, door.Weak{})
 	if err != nil {
 		return err
 	}
@@ -147,6 +147,11 @@ func (m *machine) become(w door.WakeUp) (int64, error) {
 	}
 	if err := identify(w); err != nil {
 		return 0, err
+	}
+	if w.Weak != nil {
+		if err := m.weaken(*w.Weak); err != nil {
+			return 0, err
+		}
 	}
 	memory, err := m.group.limitMemory(min(w.Memory, m.available))
 	if err != nil {

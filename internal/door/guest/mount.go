@@ -41,6 +41,11 @@ func mountScratch() (list []mount, err error) {
 	if err := furnish(); err != nil {
 		return nil, fmt.Errorf("preparing the scratch: %w", err)
 	}
+	return scratchMounts()
+}
+
+// scratchMounts are the parts of the scratch that the box sees as they are.
+func scratchMounts() (list []mount, err error) {
 	for _, part := range [][2]string{{"tmp", "/tmp"}, {"home", "/home/box"}, {"canary", "/run/proofbox/canary"}} {
 		if list, err = cloned(list, scratch+"/"+part[0], part[1]); err != nil {
 			return nil, err

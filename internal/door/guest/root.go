@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"proofbox/internal/box/proc"
+	"proofbox/internal/door"
 )
 
 // boxRoot is where the box's root is mounted until the box moves into it.
@@ -41,11 +42,11 @@ var links = map[string]string{
 // buildRoot mounts the box's root with what belongs into it and makes it the
 // root of this mount namespace. Nobody without rights comes below what covers
 // the initramfs: the kernel has no way to leave that behind altogether.
-func buildRoot() error {
+func buildRoot(weak door.Weak) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("parting from the machine's mounts: %w", err)
 	}
-	if err := mountDisk(rootDisk, boxRoot, "erofs", unix.MS_RDONLY, ""); err != nil {
+	if err := mountRoot(len(weak.Planted) > 0); err != nil {
 		return err
 	}
 	for _, m := range fixed {
@@ -58,10 +59,20 @@ func buildRoot() error {
 			}
 		}
 	}
-	if err := coverProc(); err != nil {
-		return err
+	if !weak.Unmasked {
+		if err := coverProc(); err != nil {
+			return err
+		}
 	}
 	return moveInto(boxRoot)
+}
+
+// mountRoot mounts the disk with the box's root, below what a trial has planted.
+func mountRoot(planted bool) error {
+	if planted {
+		return mountPlanted()
+	}
+	return mountDisk(rootDisk, boxRoot, "erofs", unix.MS_RDONLY, "")
 }
 
 func mountFixed(target, kind string, flags uintptr, data string) error {
