@@ -163,6 +163,8 @@ type Diff struct {
 	// escape it before it reaches a terminal. Empty where only a summary was
 	// asked for.
 	Text Raw `json:"text,omitempty"`
+	// Staged lists the requests that were held beside.
+	Staged []Staged `json:"staged,omitempty"`
 	// Patch is as Text, of those changes only that `git apply` can do.
 	Patch Raw `json:"patch,omitempty"`
 }

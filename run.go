@@ -61,6 +61,10 @@ type Run struct {
 	Egress   []Call   `json:"egress"`
 	Intents  []Intent `json:"intents"`
 	Spend    Spend    `json:"spend"`
+	// Placeholders are what the box has in the place of secrets, by their names.
+	Placeholders map[string]string `json:"placeholders,omitempty"`
+	// Staged lists the requests that were held, and what became of them.
+	Staged []Staged `json:"staged,omitempty"`
 
 	Changes  Tally     `json:"changes"`
 	Decision Decision  `json:"decision,omitempty"`
@@ -113,11 +117,13 @@ type Call struct {
 	Method string `json:"method,omitempty"`
 	Path   string `json:"path,omitempty"`
 	// Verdict is "allowed", "denied" (nothing was sent), "cut" (it was ended on
-	// the way), "failed" (the destination could not be reached) or "open".
+	// the way), "failed" (the destination could not be reached), "held" (it waits
+	// for a person, as Staged) or "open".
 	Verdict string `json:"verdict"`
 	// Reason says why it was not simply allowed.
 	Reason string `json:"reason,omitempty"`
 	Status int    `json:"status,omitempty"` // of the answer, where the gateway could read it
+	Staged int    `json:"staged,omitempty"` // the number under which it is held
 	// Sent and Received are bytes: of a tunnel all of them, of an HTTP request
 	// those of the bodies. Digest is the SHA-256 of the body that was sent.
 	Sent     int64  `json:"sent,omitempty"`

@@ -62,6 +62,9 @@ type Egress struct {
 	Allow []string `json:"allow,omitempty" yaml:"allow"`
 	// Inspect lists where it may connect to and is looked at on the way.
 	Inspect []Inspection `json:"inspect,omitempty" yaml:"inspect"`
+	// Stage lists where requests that change something are held until a person
+	// has them sent, in the form of Allow.
+	Stage []string `json:"stage,omitempty" yaml:"stage"`
 	// Upload bounds the bytes that may be sent to each of them; 0 means
 	// [DefaultUpload].
 	Upload Size `json:"upload,omitzero" yaml:"upload"`

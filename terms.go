@@ -16,6 +16,8 @@ type Terms struct {
 	Egress []Destination `json:"egress,omitempty"`
 	// Inspect lists those of them whose connections the gateway opens.
 	Inspect []Inspected `json:"inspect,omitempty"`
+	// Stage lists those whose requests are held where they change something.
+	Stage []Destination `json:"stage,omitempty"`
 	// Secrets lists what the gateway puts into which requests.
 	Secrets []SecretUse `json:"secrets,omitempty"`
 	// Upload is how many bytes may be sent to each of them.

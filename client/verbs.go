@@ -93,6 +93,11 @@ func (c *Client) Undo(ctx context.Context, run string, r proofbox.UndoRequest) (
 	return ask[proofbox.KeepReceipt](ctx, c, request{method: http.MethodPost, run: &run, verb: "undo", body: r})
 }
 
+// Send sends requests of a run that were held.
+func (c *Client) Send(ctx context.Context, run string, r proofbox.SendRequest) (proofbox.Run, error) {
+	return ask[proofbox.Run](ctx, c, request{method: http.MethodPost, run: &run, verb: "send", body: r})
+}
+
 // ReadFile reads a file of a running box, as the box's user sees it. The path is
 // absolute; the writable copy is in /workspace.
 func (c *Client) ReadFile(ctx context.Context, run, path string) (io.ReadCloser, error) {

@@ -60,6 +60,8 @@ type Decisions interface {
 	Decide(ctx context.Context, run string, r proofbox.ChoiceRequest) (proofbox.Run, error)
 	// Undo takes back what the last keep has written.
 	Undo(ctx context.Context, run string, r proofbox.UndoRequest) (proofbox.KeepReceipt, error)
+	// Send sends requests that were held.
+	Send(ctx context.Context, run string, r proofbox.SendRequest) (proofbox.Run, error)
 }
 
 // Ledger is the audit log.
@@ -158,6 +160,7 @@ func Handler(s Service) http.Handler {
 		"POST /v1/runs/{run}/discard": h.discard,
 		"POST /v1/runs/{run}/decide":  h.decide,
 		"POST /v1/runs/{run}/undo":    h.undo,
+		"POST /v1/runs/{run}/send":    h.send,
 		"GET /v1/runs/{run}/files":    h.readFile,
 		"PUT /v1/runs/{run}/files":    h.writeFile,
 		"GET /v1/log":                 h.log,

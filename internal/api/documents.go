@@ -114,6 +114,15 @@ func (h handler) undo(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, receipt, err)
 }
 
+func (h handler) send(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.SendRequest
+	if err := read(r, &req); err != nil {
+		return err
+	}
+	run, err := h.service.Send(r.Context(), r.PathValue("run"), req)
+	return reply(w, run, err)
+}
+
 func (h handler) readFile(w http.ResponseWriter, r *http.Request) error {
 	f, err := h.service.ReadFile(r.Context(), r.PathValue("run"), r.URL.Query().Get("path"))
 	if err != nil {

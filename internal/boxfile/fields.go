@@ -91,7 +91,7 @@ func (d *document) egress(e *proofbox.Egress) func(ast.Node) error {
 	return func(n ast.Node) error {
 		return d.mapping(n, fields{
 			"allow": d.texts(&e.Allow), "inspect": list(d, &e.Inspect, d.inspection),
-			"upload": word(d, &e.Upload, proofbox.ParseLimit),
+			"stage": d.texts(&e.Stage), "upload": word(d, &e.Upload, proofbox.ParseLimit),
 		})
 	}
 }

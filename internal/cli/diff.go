@@ -118,11 +118,12 @@ func (a *app) showDiff(d proofbox.Diff, stat, raw bool) error {
 	switch {
 	case a.json:
 		return a.document(d)
-	case len(d.Changes) == 0:
+	case len(d.Changes)+len(d.Staged) == 0:
 		a.errorf("run %s has changed nothing\n", d.Run)
 		return nil
 	case stat:
 		a.showStat(d.Changes)
+		a.showStaged(d.Run, d.Staged)
 		return nil
 	case raw:
 		if _, err := io.WriteString(a.stdout, string(d.Text)); err != nil {
@@ -131,6 +132,7 @@ func (a *app) showDiff(d proofbox.Diff, stat, raw bool) error {
 		return nil
 	}
 	a.writePatch(string(d.Text), isTerminal(a.stdout))
+	a.showStaged(d.Run, d.Staged)
 	return nil
 }
 

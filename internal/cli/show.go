@@ -52,6 +52,7 @@ func (a *app) showRun(r proofbox.Run) {
 	a.printf("\nchanges    %d added, %d modified, %d deleted%s\n", r.Changes.Added, r.Changes.Modified, r.Changes.Deleted, decided(r))
 	a.printf("data       %d declared, intents %d, spent %s USD%s\n", len(r.Contents), len(r.Intents), r.Spend.USD, capText(r.Spend))
 	a.showCalls(r.Egress)
+	a.showStaged(r.ID, r.Staged)
 	a.showTeardown(r.Teardown)
 	for _, w := range r.Warnings {
 		a.printf("warning: %s\n", w)

@@ -71,8 +71,16 @@ func (d *Daemon) Diff(ctx context.Context, name string, r proofbox.DiffRequest) 
 		return proofbox.Diff{}, err
 	}
 	diff := proofbox.Diff{Run: run.ID, Original: run.Plan.Workspace.Original, Changes: selected}
-	if diff.Shown, err = workspace.Shown(selected); err != nil || r.Stat {
+	if diff.Shown, err = workspace.Shown(selected); err != nil {
 		return diff, err
+	}
+	if len(r.Paths) == 0 {
+		if diff.Staged, err = d.staged(run.ID, !r.Stat); err != nil {
+			return diff, err
+		}
+	}
+	if r.Stat {
+		return diff, nil
 	}
 	var text, patch bytes.Buffer
 	diff.Changes = slices.Clone(selected)
@@ -274,5 +282,5 @@ func (d *Daemon) Discard(ctx context.Context, name string) (proofbox.Run, error)
 	if kept != proofbox.Undecided {
 		run.Decision = proofbox.PartDiscarded
 	}
-	return *run, errors.Join(d.note(ctx, "discard", run.ID, run.Changes), d.store.save(run))
+	return *run, errors.Join(d.note(ctx, "discard", run.ID, run.Changes), d.store.save(run), d.drop(run.ID))
 }

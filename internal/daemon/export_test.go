@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"crypto/x509"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -53,4 +55,12 @@ func Certify(t *testing.T, d *Daemon, wall proofbox.Wall, ended time.Time, verdi
 		t.Fatal(err)
 	}
 	return file
+}
+
+// AlterStaged writes another body for a request that was held.
+func AlterStaged(t *testing.T, d *Daemon, run string, n int, body string) {
+	t.Helper()
+	if err := os.WriteFile(bodyOf(filepath.Join(d.store.dir(run), stagedDir), n), []byte(body), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

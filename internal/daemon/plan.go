@@ -293,7 +293,7 @@ func (s *session) environment() []string {
 	}
 	maps.Copy(env, p.image.Env)
 	maps.Copy(env, p.plan.Spec.Env)
-	maps.Copy(env, s.placeholders)
+	maps.Copy(env, s.run.Placeholders)
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		list = append(list, name+"="+env[name])

@@ -29,7 +29,8 @@ func (d *Daemon) Show(_ context.Context, name string) (proofbox.Run, error) {
 	if err != nil {
 		return proofbox.Run{}, err
 	}
-	return *run, nil
+	run.Staged, err = d.staged(id, false)
+	return *run, err
 }
 
 // Logs gives what a run's command wrote.

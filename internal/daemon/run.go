@@ -41,8 +41,6 @@ type session struct {
 
 	endModels context.CancelFunc // nil without a gateway
 
-	placeholders map[string]string // of secrets, by name
-
 	mu     sync.Mutex
 	box    *box.Box                // set once it has started, guarded by mu
 	cancel context.CancelCauseFunc // guarded by mu
@@ -107,7 +105,7 @@ func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, own *tried)
 	}
 	s := &session{
 		daemon: d, lock: lock, prepared: p, done: make(chan struct{}),
-		run: newRun(id, p), tried: *own, placeholders: map[string]string{},
+		run: newRun(id, p), tried: *own,
 	}
 	s.run.Weakened, s.run.Proves = own.weakness.Names(), own.proves
 	d.enlist(s)

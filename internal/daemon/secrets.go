@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"proofbox"
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
 	"proofbox/internal/gateway"
@@ -26,23 +27,30 @@ func (s *session) inspect(c *gateway.Config) (err error) {
 	if len(terms.Inspect) == 0 {
 		return nil
 	}
-	c.Inspect = terms.Inspect
+	c.Inspect, c.Stage = terms.Inspect, terms.Stage
+	c.Hold = newOutbox(filepath.Join(s.daemon.store.dir(s.run.ID), stagedDir), terms.Upload).hold
 	if c.Authority, err = gateway.NewAuthority(terms.Inspect, time.Duration(terms.Limits.Time)); err != nil {
 		return err
 	}
+	s.run.Placeholders = map[string]string{}
 	for _, use := range terms.Secrets {
-		value := os.Getenv(use.Name)
-		if value == "" {
-			return fmt.Errorf("the secret %s has no value: set it where proofbox is started; it will not be in the box", use.Name)
-		}
-		secret, err := gateway.NewSecret(use, value)
+		secret, err := secretOf(use)
 		if err != nil {
 			return err
 		}
 		c.Secrets = append(c.Secrets, secret)
-		s.placeholders[use.Name] = secret.Placeholder
+		s.run.Placeholders[use.Name] = secret.Placeholder
 	}
 	return s.trust(c.Authority.PEM())
+}
+
+// secretOf finds a secret where proofbox was started.
+func secretOf(use proofbox.SecretUse) (gateway.Secret, error) {
+	value := os.Getenv(use.Name)
+	if value == "" {
+		return gateway.Secret{}, fmt.Errorf("the secret %s has no value: set it where proofbox is started; it will not be in the box", use.Name)
+	}
+	return gateway.NewSecret(use, value)
 }
 
 // trust has the box trust whom this host does, and one more.

@@ -71,7 +71,11 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, t *transfer, err 
 	if err == nil {
 		err = g.accept(r, t.to)
 	}
-	put := g.vault.put(r, t.to, t.secure && err == nil)
+	stage := false
+	if err == nil {
+		stage, err = g.staged(r, t.to)
+	}
+	put := g.vault.put(r, t.to, t.secure && err == nil && !stage)
 	t.entry.secrets(put.names)
 	t.entry.left(put.left)
 	t.entry.alarm(g.vault.astray(put.left, t))
@@ -84,6 +88,10 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request, t *transfer, err 
 		r.Body = &measured{ReadCloser: r.Body, transfer: t}
 	}
 	defer t.end()
+	if stage {
+		g.hold(w, r, t)
+		return
+	}
 	if !g.vault.empty() {
 		veil := g.vault.veiled(w, put)
 		defer veil.Close()

@@ -46,6 +46,9 @@ type Config struct {
 	Inspect   []proofbox.Inspected
 	Authority *Authority
 	Secrets   []Secret
+	// Stage lists those whose requests Hold keeps where they change something.
+	Stage []proofbox.Destination
+	Hold  Hold
 	// Upload is how many bytes may be sent to each destination, whatever
 	// allowed it.
 	Upload proofbox.Size

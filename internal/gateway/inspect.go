@@ -30,16 +30,24 @@ func (g *Gateway) inspection(to proofbox.Destination) *proofbox.Inspected {
 // the request.
 var overrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
+// plainMethod says why a request's method may be another than it is.
+func plainMethod(r *http.Request) error {
+	for _, name := range overrides {
+		if r.Header.Get(name) != "" {
+			return &denial{http.StatusForbidden, "a request that asks for another method than its own (" + name + ") could be any"}
+		}
+	}
+	return nil
+}
+
 // permits says why a request is none of those that are listed.
 func permits(rule proofbox.Inspected, r *http.Request) error {
 	if len(rule.Methods) > 0 {
 		if !slices.Contains(rule.Methods, r.Method) {
 			return &denial{http.StatusForbidden, fmt.Sprintf("%s is not allowed to %s; it lets pass %s", short(r.Method), rule.Destination, rule.Text())}
 		}
-		for _, name := range overrides {
-			if r.Header.Get(name) != "" {
-				return &denial{http.StatusForbidden, "a request that asks for another method than its own (" + name + ") could be any"}
-			}
+		if err := plainMethod(r); err != nil {
+			return err
 		}
 	}
 	if len(rule.Paths) == 0 {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ const (
 	Denied  = "denied"  // nothing was sent
 	Cut     = "cut"     // it was ended on the way
 	Failed  = "failed"  // it was allowed, and the destination could not be reached
+	Held    = "held"    // it was kept for a person to decide about
 )
 
 // ledger lists the calls of one run.
@@ -147,6 +149,11 @@ func (e *entry) answered(status int) {
 	})
 }
 
+// held says that the request was kept under a number.
+func (e *entry) held(n int) {
+	e.edit(func(c *proofbox.Call) { c.Verdict, c.Status, c.Staged = Held, http.StatusAccepted, n })
+}
+
 // list takes the call into the ledger while it goes on. Called with mu held.
 func (e *entry) list() {
 	if !e.listed {
@@ -158,7 +165,9 @@ func (e *entry) list() {
 // close says how the call has ended.
 func (e *entry) close(err error) {
 	e.edit(func(c *proofbox.Call) {
-		c.Verdict = Allowed
+		if c.Verdict == Open {
+			c.Verdict = Allowed
+		}
 		if err != nil {
 			d := deniedAs(err)
 			c.Verdict, c.Reason = verdictOf(d, c), d.reason

@@ -12,7 +12,7 @@ import (
 // egress settles where the box may connect to, what of it is opened on the way,
 // and what the gateway puts into it.
 func (d *decision) egress() *proofbox.Refusal {
-	for _, settle := range []func() *proofbox.Refusal{d.allow, d.inspect, d.secrets} {
+	for _, settle := range []func() *proofbox.Refusal{d.allow, d.inspect, d.stage, d.secrets} {
 		if refusal := settle(); refusal != nil {
 			return refusal
 		}
@@ -39,6 +39,9 @@ func (d *decision) explainEgress() {
 	}
 	for _, i := range d.terms.Inspect {
 		d.because("inspected-by-a-ca-of-the-run", "connections to "+i.String()+" are opened", "the gateway reads each request and lets pass %s; whoever in the box trusts only certificates of its own cannot connect", i.Text())
+	}
+	for _, to := range d.terms.Stage {
+		d.because("held-until-approved", "requests to "+to.String()+" are held where they change something", "all but GET, HEAD and OPTIONS wait for `proofbox send`; the box is answered 202, and of what they do it sees nothing")
 	}
 	for _, s := range d.terms.Secrets {
 		d.because("secrets-stay-outside", "the secret "+s.Name+" is not in the box", "the box has a placeholder, which the gateway puts the secret in the place of, in the headers of %s to %s by HTTPS", s.Text(), s.Destination)
@@ -86,6 +89,28 @@ func (d *decision) inspect() *proofbox.Refusal {
 		d.terms.Inspect = append(d.terms.Inspect, made)
 	}
 	return nil
+}
+
+// stage settles where requests that change something are held.
+func (d *decision) stage() *proofbox.Refusal {
+	for _, text := range d.spec.Egress.Stage {
+		var to proofbox.Destination
+		if refusal := d.destination(text, &to); refusal != nil {
+			return refusal
+		}
+		if !slices.Contains(d.terms.Stage, to) {
+			d.terms.Stage = append(d.terms.Stage, to)
+		}
+		d.open(to)
+	}
+	return nil
+}
+
+// open has the connections to a destination opened.
+func (d *decision) open(to proofbox.Destination) {
+	if !slices.ContainsFunc(d.terms.Inspect, func(i proofbox.Inspected) bool { return i.Covers(to) || i.Destination == to }) {
+		d.terms.Inspect = append(d.terms.Inspect, proofbox.Inspected{Destination: to})
+	}
 }
 
 // Words of HTTP's requests, and of an environment.
@@ -160,8 +185,6 @@ func (d *decision) secret(s proofbox.Secret) *proofbox.Refusal {
 		return refusal
 	}
 	d.terms.Secrets = append(d.terms.Secrets, use)
-	if !slices.ContainsFunc(d.terms.Inspect, func(i proofbox.Inspected) bool { return i.Covers(to) }) {
-		d.terms.Inspect = append(d.terms.Inspect, proofbox.Inspected{Destination: to})
-	}
+	d.open(to)
 	return nil
 }

@@ -25,6 +25,8 @@ func TestEgress(t *testing.T) {
 		"inspected by no path":   {inspecting(proofbox.Inspection{Host: "example.com", Paths: []string{"/a/../b"}}), "requests-by-method-and-path"},
 		"inspected by a middle":  {inspecting(proofbox.Inspection{Host: "example.com", Paths: []string{"/*/b"}}), "requests-by-method-and-path"},
 		"inspected twice":        {inspecting(proofbox.Inspection{Host: "example.com"}, proofbox.Inspection{Host: "EXAMPLE.com."}), "inspected-once"},
+		"staged":                 {proofbox.Spec{Egress: proofbox.Egress{Stage: []string{"*.example.com:8443", "example.com"}}}, ""},
+		"staged at an address":   {proofbox.Spec{Egress: proofbox.Egress{Stage: []string{"10.0.0.1"}}}, "egress-by-name"},
 		"secret":                 {keeping(proofbox.Secret{Name: "TOKEN", Host: "example.com"}), ""},
 		"secret for nobody":      {keeping(proofbox.Secret{Name: "TOKEN", Host: "other.com"}), "secrets-for-allowed-hosts"},
 		"secret for many":        {keeping(proofbox.Secret{Name: "TOKEN", Host: "*.example.com"}), "secrets-for-one-host"},
