@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -25,31 +26,34 @@ func blocks(info fs.FileInfo) int64 { return info.Sys().(*syscall.Stat_t).Blocks
 // counts is what there is on the host.
 type counts map[string]int
 
-// leaks runs many boxes, one after another and at once, from one process, and
-// compares what there is on the host and in the process before and after.
-func (b *bench) leaks(ctx context.Context) error {
-	if err := b.many(ctx, 1, 4); err != nil { // whatever is made once is made
+// leaks runs many boxes behind the default wall.
+func (b *bench) leaks(ctx context.Context) error { return b.left(ctx, "", inARow, atOnce) }
+
+// left runs many boxes, one after another and some at once, from one process,
+// and compares what there is on the host and in the process before and after.
+func (b *bench) left(ctx context.Context, wall proofbox.Wall, inARow, atOnce int) error {
+	if err := b.many(ctx, wall, 1, 4); err != nil { // whatever is made once is made
 		return err
 	}
 	before := look()
-	if err := b.many(ctx, 1, inARow); err != nil {
+	if err := b.many(ctx, wall, 1, inARow); err != nil {
 		return err
 	}
-	if err := b.many(ctx, atOnce, atOnce); err != nil {
+	if err := b.many(ctx, wall, atOnce, atOnce); err != nil {
 		return err
 	}
 	after := look()
 	for what, n := range before {
 		b.add(target{
-			what: fmt.Sprintf("%s left by %d runs and %d at once", what, inARow, atOnce), got: float64(max(0, after[what]-n)),
-			limit: 0, how: fmt.Sprintf("%d before, %d after", n, after[what]),
+			what: fmt.Sprintf("%s left by %d %s runs and %d at once", what, inARow, cmp.Or(wall, proofbox.Container), atOnce),
+			got:  float64(max(0, after[what]-n)), limit: 0, how: fmt.Sprintf("%d before, %d after", n, after[what]),
 		})
 	}
 	return nil
 }
 
 // many runs boxes, some at once.
-func (b *bench) many(ctx context.Context, together, total int) error {
+func (b *bench) many(ctx context.Context, wall proofbox.Wall, together, total int) error {
 	var group sync.WaitGroup
 	errs := make(chan error, total)
 	slots := make(chan struct{}, together)
@@ -58,7 +62,7 @@ func (b *bench) many(ctx context.Context, together, total int) error {
 		group.Go(func() {
 			defer func() { <-slots }()
 			run, err := b.client.Run(ctx, client.Command{
-				Spec: proofbox.Spec{Workspace: proofbox.Workspace{Original: "none"}}, Args: []string{"true"},
+				Spec: proofbox.Spec{Wall: wall, Workspace: proofbox.Workspace{Original: "none"}}, Args: []string{"true"},
 			})
 			if err == nil && (run.ExitCode != 0 || !run.Teardown.Clean) {
 				err = fmt.Errorf("the run %s ended with %s, clean %v", run.ID, run.Ended, run.Teardown.Clean)
@@ -80,7 +84,7 @@ func look() counts {
 	processes, _ := filepath.Glob("/proc/[0-9]*")
 	spaces := map[string]bool{}
 	for _, p := range processes {
-		if exe, err := os.Readlink(p + "/exe"); err != nil || !strings.Contains(exe, "proofbox") && !strings.Contains(exe, "run") {
+		if exe, err := os.Readlink(p + "/exe"); err != nil || !strings.Contains(exe, "proofbox") && !strings.Contains(exe, "run") && !strings.Contains(exe, "qemu") {
 			continue
 		}
 		c["processes"]++

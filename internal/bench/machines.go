@@ -11,14 +11,21 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"proofbox"
 )
 
-// machineRounds is how often a box is continued from a saved guest.
-const machineRounds = 9
+// How often a box is continued from a saved guest to be measured, and to see
+// what is left.
+const (
+	machineRounds = 9
+	machineCycles = 200
+)
 
 // machines measures a microVM from the start of `proofbox run` to the first byte
-// of its command, continued from a saved guest, against booting and saving one
-// first; and what an idle one has of the host's memory.
+// of its command, continued from a saved guest, against a bare QEMU that does the
+// same and against booting and saving one first; what an idle one has of the
+// host's memory; and what many leave.
 func (b *bench) machines(ctx context.Context) error {
 	empty := filepath.Join(b.dir, "empty")
 	if err := os.MkdirAll(empty, 0o755); err != nil {
@@ -35,19 +42,28 @@ func (b *bench) machines(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var warm []time.Duration
-	for range machineRounds {
-		took, err := b.firstByte(ctx, empty)
-		if err != nil {
-			return err
-		}
-		warm = append(warm, took)
+	bare, err := b.newBareMachine(ctx, empty)
+	if err != nil {
+		return err
+	}
+	warm, rival, err := alternate(machineRounds,
+		func() (time.Duration, error) { return b.firstByte(ctx, empty) },
+		func() (time.Duration, error) { return bare.firstByte(ctx) })
+	if err != nil {
+		return err
 	}
 	b.add(target{
-		what: "microvm, continued to first output / booted and saved", got: float64(middle(warm)) / float64(cold), unit: "x", limit: 0.1,
-		how: fmt.Sprintf("%v / %v, median of %d", middle(warm).Round(time.Millisecond), cold.Round(time.Millisecond), machineRounds),
+		what: "microvm, continued to first output / bare QEMU", got: float64(warm) / float64(rival), unit: "x", limit: 1.5,
+		how: fmt.Sprintf("%v / %v, medians of %d; the same template, guest and command", warm.Round(time.Millisecond), rival.Round(time.Millisecond), machineRounds),
 	})
-	return b.idleMachine(ctx, empty)
+	b.add(target{
+		what: "microvm, continued to first output / booted and saved", got: float64(warm) / float64(cold), unit: "x", limit: 0.1,
+		how: fmt.Sprintf("%v / %v, median of %d", warm.Round(time.Millisecond), cold.Round(time.Millisecond), machineRounds),
+	})
+	if err := b.idleMachine(ctx, empty); err != nil {
+		return err
+	}
+	return b.left(ctx, proofbox.MicroVM, machineCycles, 4)
 }
 
 // firstByte runs a command in a microVM and gives the time until it says

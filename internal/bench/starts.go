@@ -41,7 +41,7 @@ func (b *bench) starts(ctx context.Context) error {
 			cmd.Env = append(os.Environ(), "PROOFBOX_HOME="+filepath.Join(b.dir, "state"))
 			return quietly(cmd)
 		}
-		mine, rivals, err := alternate(rounds, ours, bare)
+		mine, rivals, err := alternate(rounds, whole(ours), whole(bare))
 		if err != nil {
 			return err
 		}
@@ -55,21 +55,30 @@ func (b *bench) starts(ctx context.Context) error {
 
 // alternate measures two things in turn, so that whatever else the machine does
 // meets both.
-func alternate(n int, a, b func() error) (time.Duration, time.Duration, error) {
+func alternate(n int, a, b func() (time.Duration, error)) (time.Duration, time.Duration, error) {
 	var as, bs []time.Duration
 	for range n + 1 {
 		for _, x := range []struct {
-			f  func() error
+			f  func() (time.Duration, error)
 			to *[]time.Duration
 		}{{a, &as}, {b, &bs}} {
-			began := time.Now()
-			if err := x.f(); err != nil {
+			took, err := x.f()
+			if err != nil {
 				return 0, 0, err
 			}
-			*x.to = append(*x.to, time.Since(began))
+			*x.to = append(*x.to, took)
 		}
 	}
 	return middle(as[1:]), middle(bs[1:]), nil
+}
+
+// whole measures from the start of something to its end.
+func whole(f func() error) func() (time.Duration, error) {
+	return func() (time.Duration, error) {
+		began := time.Now()
+		err := f()
+		return time.Since(began), err
+	}
 }
 
 func quietly(cmd *exec.Cmd) error {
