@@ -58,6 +58,7 @@ type Run struct {
 	Warnings []string `json:"warnings,omitempty"`
 
 	Contents []Seen   `json:"contents"`
+	Later    *Later   `json:"later,omitempty"` // nil where the data is neither synthetic nor masked
 	Egress   []Call   `json:"egress"`
 	Intents  []Intent `json:"intents"`
 	Spend    Spend    `json:"spend"`
@@ -85,25 +86,6 @@ type Usage struct {
 	CPU        Duration `json:"cpu,omitzero"`
 	PeakMemory Size     `json:"peak_memory,omitzero"`
 	Output     Size     `json:"output,omitzero"`
-}
-
-// Seen is one sealed data set that was readable in the box, as it was verified
-// while the copy was made that the box got.
-type Seen struct {
-	Path  string `json:"path"`
-	At    string `json:"at"`
-	Class Class  `json:"class"`
-	// Root names the bytes of all files, and Seal the seal that says so: its
-	// SHA-256. The run's folder has a copy of the seal, with the digest of each
-	// file.
-	Root    string      `json:"root"`
-	Seal    string      `json:"seal"`
-	KeyID   string      `json:"key_id"`
-	Files   int         `json:"files"`
-	Bytes   int64       `json:"bytes"`
-	Records int64       `json:"records"`
-	Kinds   []KindCount `json:"kinds"`
-	Time    time.Time   `json:"time"`
 }
 
 // Call is one connection, or one HTTP request, that a box asked its gateway for.

@@ -24,7 +24,7 @@ func (c *Client) VerifyContents(ctx context.Context, path string) (proofbox.Veri
 	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/verify", body: api.PathRequest{Path: path}})
 }
 
-// SeenContents gives the data sets that a run's box could read.
-func (c *Client) SeenContents(ctx context.Context, run string) ([]proofbox.Seen, error) {
-	return ask[[]proofbox.Seen](ctx, c, request{method: http.MethodGet, run: &run, verb: "contents"})
+// SeenContents gives what a run's box could see of data.
+func (c *Client) SeenContents(ctx context.Context, run string) (proofbox.Sight, error) {
+	return ask[proofbox.Sight](ctx, c, request{method: http.MethodGet, run: &run, verb: "contents"})
 }

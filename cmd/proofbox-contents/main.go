@@ -19,6 +19,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == contents.WatchOrder {
+		if err := watch(ctx, os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	answer, err := do(ctx, os.Args[1:])
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(answer)
@@ -40,5 +47,5 @@ func do(ctx context.Context, args []string) (any, error) {
 		}
 		return contents.Scanned(*found), nil
 	}
-	return nil, fmt.Errorf("usage: proofbox-contents %s | %s PATH", contents.RulesOrder, contents.ScanOrder)
+	return nil, fmt.Errorf("usage: proofbox-contents %s | %s PATH | %s [FOLDER]", contents.RulesOrder, contents.ScanOrder, contents.WatchOrder)
 }

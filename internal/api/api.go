@@ -105,7 +105,7 @@ type Contents interface {
 	Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error)
 	Verify(ctx context.Context, path string) (proofbox.Verified, error)
 	// Seen gives the data sets that a run's box could read.
-	Seen(ctx context.Context, run string) ([]proofbox.Seen, error)
+	Seen(ctx context.Context, run string) (proofbox.Sight, error)
 }
 
 // Service is all of it.

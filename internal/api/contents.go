@@ -46,9 +46,6 @@ func (h handler) verify(w http.ResponseWriter, r *http.Request) error {
 
 func (h handler) seen(w http.ResponseWriter, r *http.Request) error {
 	seen, err := h.service.Seen(r.Context(), r.PathValue("run"))
-	if seen == nil {
-		seen = []proofbox.Seen{}
-	}
 	return reply(w, seen, err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,6 +84,14 @@ func (b *Box) gather() (err error) {
 // it runs. That of a box with a kernel of its own is empty: what it writes is on
 // a disk that the host does not look into.
 func (b *Box) Scratch() *os.File { return b.jail.Scratch }
+
+// Written gives what the box calls a path below [Box.Scratch].
+func Written(scratch string) string {
+	if name, ok := strings.CutPrefix(scratch, upperName+"/"); ok {
+		return Workdir + "/" + name
+	}
+	return "/" + scratch
+}
 
 // Upper opens what the box has written to its copy of the workspace, as an
 // overlay's upper layer. It can be read once the box is down, until [Box.Close].

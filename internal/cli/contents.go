@@ -185,11 +185,12 @@ func (a *app) showVerified(v proofbox.Verified, err error) error {
 
 func (a *app) contentsSeenCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "seen RUN", Short: "Say which sealed data a run's box could read", Args: oneRun,
-		Long: `Say which sealed data a run's box could read: of each set the class, the root that
-names its bytes, and the seal. The box had a copy that was verified byte by byte, so
-a change of the set during the run was not seen by it. Which of the files the
-command has opened is not recorded.`,
+		Use: "seen RUN", Short: "Say what data a run's box could see, and what it opened", Args: oneRun,
+		Long: `Say what data a run's box could see, and what it opened: of each sealed set the
+class, the root that names its bytes, the seal, and the files that were opened,
+first and last. The box had a copy that was verified byte by byte, so a change of the
+set during the run was not seen by it. Where the data is synthetic or masked, the
+records that reached the box by another road afterwards are counted, too.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			seen, err := a.client.SeenContents(cmd.Context(), args[0])
 			if err != nil {
@@ -198,16 +199,71 @@ command has opened is not recorded.`,
 			if a.json {
 				return a.document(seen)
 			}
-			if len(seen) == 0 {
-				a.printf("the box had no declared data\n")
-			}
-			for _, s := range seen {
-				a.printf("%s: %s, at %s, verified %s\n", s.Path, s.Class, s.At, s.Time.Local().Format(time.DateTime))
-				a.printf("  %s, %s, root %s\n  seal %s\n", plural(s.Files, "file"), plural(int(s.Records), "record"), s.Root, s.Seal)
-			}
+			a.showSight(seen)
 			return nil
 		},
 	}
 	a.jsonFlag(cmd)
 	return cmd
+}
+
+func (a *app) showSight(s proofbox.Sight) {
+	if len(s.Contents) == 0 {
+		a.printf("the box had no declared data\n")
+	}
+	for _, c := range s.Contents {
+		a.showSeen(c, s.State == proofbox.Ended)
+	}
+	if s.Later != nil {
+		a.showLater(*s.Later)
+	}
+}
+
+func (a *app) showSeen(c proofbox.Seen, ended bool) {
+	a.printf("%s: %s, at %s, verified %s\n", c.Path, c.Class, c.At, c.Time.Local().Format(time.DateTime))
+	a.printf("  %s, %s, root %s\n  seal %s\n", plural(c.Files, "file"), plural(int(c.Records), "record"), c.Root, c.Seal)
+	switch {
+	case !ended:
+		return
+	case c.After == "unchanged":
+		a.printf("  every byte was still as sealed when the box had ended\n")
+	case c.After == "changed":
+		a.printf("  CHANGED while the box ran\n")
+	default:
+		a.printf("  proofbox was killed, so what the box opened is not known\n")
+		return
+	}
+	for _, o := range c.Opened {
+		name := string(o.Name)
+		if name == "" {
+			name = "it"
+		}
+		verb := "opened"
+		if o.Read {
+			verb = "read"
+		}
+		a.printf("  %s was %s, first %s, last %s\n", name, verb, o.First.Local().Format(time.TimeOnly), o.Last.Local().Format(time.TimeOnly))
+	}
+	if len(c.Opened) == 0 && c.Unwatched == "" {
+		a.printf("  none of it was opened\n")
+	}
+	if c.Unwatched != "" {
+		a.printf("  %s\n", c.Unwatched)
+	}
+}
+
+func (a *app) showLater(l proofbox.Later) {
+	a.printf("by other roads, after the start: %s, %d with what may be somebody's\n", plural(int(l.Records), "record"), l.Untagged)
+	for _, r := range l.Roads {
+		a.printf("  %s: %s, %d with what may be somebody's\n", r.Name, plural(int(r.Records), "record"), r.Untagged)
+	}
+	for _, f := range l.Findings {
+		a.printf("  %s: %s %s\n", placeText(f.Place), f.Kind, f.Shape)
+	}
+	if l.Stopped {
+		a.printf("  STOPPED: this is not %s data\n", l.Class)
+	}
+	for _, u := range l.Unwatched {
+		a.printf("  not looked at: %s\n", u)
+	}
 }

@@ -81,15 +81,21 @@ func (s *session) bringOne(ctx context.Context, c proofbox.Content, to string, i
 	if err != nil {
 		return proofbox.Seen{}, fmt.Errorf("looking at the copied data: %w", err)
 	}
+	m, err := s.daemon.contents.Mount(to, v.Seal, s.alarm)
+	if err != nil {
+		return proofbox.Seen{}, err
+	}
+	s.mounts = append(s.mounts, m)
 	s.data = append(s.data, jail.Step{Bind: &jail.Bind{Source: to, Target: c.At, Folder: info.IsDir()}})
 	return proofbox.Seen{
 		Path: c.Path, At: c.At, Class: v.Seal.Class, Root: v.Seal.Root, Seal: v.Digest, KeyID: v.KeyID,
 		Files: len(v.Seal.Files), Bytes: v.Seal.Bytes, Records: v.Seal.Records, Kinds: v.Seal.Kinds, Time: time.Now().UTC(),
+		Opened: []proofbox.Opened{},
 	}, nil
 }
 
-// Seen tells which data sets a run's box could read.
-func (d *Daemon) Seen(ctx context.Context, run string) ([]proofbox.Seen, error) {
+// Seen tells what a run's box could see of data.
+func (d *Daemon) Seen(ctx context.Context, run string) (proofbox.Sight, error) {
 	r, err := d.Show(ctx, run)
-	return r.Contents, err
+	return sight(&r), err
 }

@@ -35,6 +35,7 @@ type Daemon struct {
 	roots    *x509.CertPool  // whom they trust there; nil as the host does
 	money    *money
 	contents *contents.Keeper
+	program  contents.Program // what looks at data
 	key      *audit.Key
 	log      *audit.Log
 
@@ -80,6 +81,7 @@ func Open(home string) (*Daemon, error) {
 		},
 		host:     &box.Host{State: home, Jail: programs.jail, Init: programs.init, Cgroups: cgroup.Detect(), Key: key},
 		contents: &contents.Keeper{Key: key, Scanner: contents.Program(programs.contents)},
+		program:  contents.Program(programs.contents),
 		key:      key, log: log, money: &money{home: home},
 		active: map[string]*session{},
 	}

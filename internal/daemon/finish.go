@@ -63,15 +63,18 @@ func (s *session) takeDown(ctx context.Context) error {
 			s.run.Ended = fmt.Sprintf("%s, but its changes are lost: %v", s.run.Ended, err)
 			s.run.ExitCode = proofbox.ExitFailed
 		}
-		account, closeErr := s.box.Close(ctx)
-		s.account(account)
-		err = errors.Join(err, closeErr)
 	}
 	if s.gateway != nil {
 		err = errors.Join(err, s.gateway.Close())
 		s.endModels()
 		s.listCalls()
 		err = errors.Join(err, s.daemon.settle(ctx, s.run))
+	}
+	err = errors.Join(err, s.lookBack(ctx))
+	if s.box != nil {
+		account, closeErr := s.box.Close(ctx)
+		s.account(account)
+		err = errors.Join(err, closeErr)
 	}
 	if s.control != nil {
 		err = errors.Join(err, s.control.close())

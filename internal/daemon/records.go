@@ -132,8 +132,11 @@ func (d *Daemon) Exec(ctx context.Context, name string, r proofbox.ExecRequest, 
 	if r.TTY != nil && r.Term != "" {
 		command.Env = append(command.Env, "TERM="+r.Term)
 	}
-	exit, err := b.Exec(ctx, command, box.Stdio{Stdin: io.Stdin, Stdout: io.Stdout, Stderr: io.Stderr},
+	exit, err := b.Exec(ctx, command, box.Stdio{Stdin: s.incoming("standard input of exec", io.Stdin), Stdout: io.Stdout, Stderr: io.Stderr},
 		func(p *door.Process) { io.Drive(p) })
+	if refused := s.alarmed(); refused != nil {
+		return proofbox.ExecResult{}, refused // the box was ended for it
+	}
 	if err != nil {
 		return proofbox.ExecResult{}, err
 	}

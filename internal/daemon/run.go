@@ -15,6 +15,7 @@ import (
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
 	"proofbox/internal/breakout"
+	"proofbox/internal/contents"
 	"proofbox/internal/door"
 	"proofbox/internal/gateway"
 	"proofbox/internal/workspace"
@@ -40,10 +41,13 @@ type session struct {
 	way      func(net.Conn)   // takes connections out of the box; nil where it has no way out
 
 	endModels context.CancelFunc // nil without a gateway
+	mounts    []*contents.Mount  // one for each of the contents
 
-	mu     sync.Mutex
-	box    *box.Box                // set once it has started, guarded by mu
-	cancel context.CancelCauseFunc // guarded by mu
+	mu      sync.Mutex
+	looking *contents.Watch         // at records that reach the box; guarded by mu, nil where nobody does
+	refused *proofbox.Refusal       // an alarm about the data, guarded by mu
+	box     *box.Box                // set once it has started, guarded by mu
+	cancel  context.CancelCauseFunc // guarded by mu
 }
 
 func (s *session) startedBox() *box.Box {
@@ -162,7 +166,9 @@ func (s *session) openGateway() error {
 		end()
 		return err
 	}
-	config := gateway.Config{Allow: terms.Egress, Upload: terms.Upload, Models: desk, Network: s.daemon.network, Roots: s.daemon.roots}
+	config := gateway.Config{
+		Allow: terms.Egress, Upload: terms.Upload, Models: desk, Incoming: s.incoming, Network: s.daemon.network, Roots: s.daemon.roots,
+	}
 	if s.world != nil {
 		config.Network = s.world
 	}
@@ -233,6 +239,9 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 	if failed, ok := errors.AsType[*box.StartError](err); ok {
 		s.account(failed.Teardown)
 	}
+	if err == nil {
+		err = s.watch(ctx)
+	}
 	return err
 }
 
@@ -271,7 +280,7 @@ func (s *session) execute(ctx context.Context, req proofbox.RunRequest, io api.S
 		command.Env = append(command.Env, "TERM="+req.Term)
 	}
 	outcome := s.box.Run(ctx, command, box.Stdio{
-		Stdin:  io.Stdin,
+		Stdin:  s.incoming("standard input", io.Stdin),
 		Stdout: s.output.tee("stdout", io.Stdout),
 		Stderr: s.output.tee("stderr", io.Stderr),
 	}, func(p *door.Process) {

@@ -177,11 +177,11 @@ func rewrite(r *httputil.ProxyRequest) {
 	}
 }
 
-// measureResponse enters an answer into the ledger.
-func measureResponse(r *http.Response) error {
+// measureResponse enters an answer into the ledger and has it looked at.
+func (g *Gateway) measureResponse(r *http.Response) error {
 	t := transferOf(r.Request)
 	t.entry.answered(r.StatusCode)
-	r.Body = &tallied{r.Body, t.entry}
+	r.Body = &tallied{r.Body, g.config.Incoming("answers of "+t.to.String(), r.Body), t.entry}
 	if t.vault.empty() {
 		return nil
 	}
@@ -190,12 +190,13 @@ func measureResponse(r *http.Response) error {
 
 // tallied is an answer's body that counts.
 type tallied struct {
-	io.ReadCloser
+	io.Closer
+	body  io.Reader
 	entry *entry
 }
 
 func (c *tallied) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
+	n, err := c.body.Read(p)
 	c.entry.add(0, int64(n))
 	return n, err
 }

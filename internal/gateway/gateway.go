@@ -55,6 +55,10 @@ type Config struct {
 	// Models answers requests that are to the gateway itself; nil where there is
 	// nothing to answer.
 	Models http.Handler
+	// Incoming looks at what comes to the box by a road, and at what it tells a
+	// model; nil where nobody does. What the reader does not give does not come
+	// through.
+	Incoming func(road string, r io.Reader) io.Reader
 	// Network is how the world is reached; nil means as this host does.
 	Network Network
 	// Roots are whom the gateway trusts itself; nil means whom this host does.
@@ -84,6 +88,9 @@ func New(c Config) *Gateway {
 	if c.Network == nil {
 		c.Network = hostNetwork{}
 	}
+	if c.Incoming == nil {
+		c.Incoming = func(_ string, r io.Reader) io.Reader { return r }
+	}
 	g := &Gateway{config: c, arrivals: newArrivals(), vault: newVault(c.Secrets), budgets: budgets{limit: int64(c.Upload)}, internal: notPublic}
 	g.over, g.end = context.WithCancel(context.Background())
 	g.transport = &http.Transport{
@@ -98,7 +105,7 @@ func New(c Config) *Gateway {
 		Rewrite:        rewrite,
 		Transport:      g.transport,
 		FlushInterval:  -1, // a stream stays one
-		ModifyResponse: measureResponse,
+		ModifyResponse: g.measureResponse,
 		ErrorHandler:   forwardingFailed,
 		ErrorLog:       quiet,
 	}

@@ -11,18 +11,19 @@ import (
 func (g *Gateway) models(w http.ResponseWriter, r *http.Request) {
 	entry := g.ledger.open(proofbox.Call{Host: "models", Method: r.Method, Path: short(r.URL.Path)})
 	defer entry.close(nil)
-	r.Body = &heard{r.Body, entry}
+	r.Body = &heard{r.Body, g.config.Incoming("the context of a model", r.Body), entry}
 	g.config.Models.ServeHTTP(&told{w, entry}, r)
 }
 
 // heard is a request's body that counts.
 type heard struct {
-	io.ReadCloser
+	io.Closer
+	body  io.Reader
 	entry *entry
 }
 
 func (h *heard) Read(p []byte) (int, error) {
-	n, err := h.ReadCloser.Read(p)
+	n, err := h.body.Read(p)
 	h.entry.add(int64(n), 0)
 	return n, err
 }

@@ -71,6 +71,7 @@ type collector struct {
 	secrets          *secrets
 	place            proofbox.Place // of the file that is read; its record and field are of the last value
 	nested           int            // depth of documents in strings
+	sentinel         *Sentinel      // takes what is found, where records are looked at as they come in
 }
 
 func (c *collector) finish() *Result {
@@ -148,6 +149,10 @@ func document(text string) bool {
 
 // report counts a finding and keeps it while there is room.
 func (c *collector) report(v value, h hit) {
+	if c.sentinel != nil {
+		c.sentinel.notice(v, h)
+		return
+	}
 	k := c.kinds[h.kind]
 	if k == nil {
 		k = &proofbox.KindCount{Kind: h.kind}
@@ -166,12 +171,16 @@ func (c *collector) report(v value, h hit) {
 	if len(*list) >= proofbox.MaxFindings {
 		return
 	}
+	*list = append(*list, c.finding(v, h))
+}
+
+func (c *collector) finding(v value, h hit) proofbox.Finding {
 	place := c.place
 	place.Record, place.Field, place.Offset = v.record, v.field, v.place.of(h.start)
-	*list = append(*list, proofbox.Finding{
+	return proofbox.Finding{
 		Place: place, Kind: h.kind, Identifier: !h.attribute, Confidence: h.confidence,
 		Synthetic: h.synthetic, Shape: outline(v.text[h.start:h.end]),
-	})
+	}
 }
 
 // problem names something that could not be read, at the place of the last

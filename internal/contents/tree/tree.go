@@ -66,6 +66,9 @@ func Walk(ctx context.Context, path string, visit func(Entry) error) error {
 	})
 }
 
+// Stat describes it, and not what a link leads to.
+func (e Entry) Stat() (fs.FileInfo, error) { return e.root.Lstat(e.at) }
+
 // errChanged says that what was read is not what is there.
 var errChanged = errors.New("it changed while it was read; let whatever writes it end first")
 
