@@ -2,6 +2,7 @@ package spend
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"proofbox"
@@ -31,3 +32,16 @@ func Alter(ctx context.Context, l *Ledger, statement string) error {
 
 // Cost is what a claim holds for a number of units.
 func Cost(c Claim, units int64) proofbox.Money { return c.cost(units) }
+
+// Wait returns when so many wait for the next transaction.
+func Wait(l *Ledger, n int) {
+	for {
+		l.mu.Lock()
+		waiting := len(l.waiting)
+		l.mu.Unlock()
+		if waiting >= n {
+			return
+		}
+		runtime.Gosched()
+	}
+}

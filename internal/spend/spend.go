@@ -31,9 +31,12 @@ type Ledger struct {
 	now  func() time.Time
 	step func(name string) error // nil but for a test that crashes between two writes
 
-	mu         sync.Mutex           // held for a transaction
-	conn       *sql.Conn            // guarded by mu
-	statements map[string]*sql.Stmt // guarded by mu
+	turn       chan struct{}        // full while somebody has the transaction
+	conn       *sql.Conn            // who has the turn may use it
+	statements map[string]*sql.Stmt // who has the turn may use it
+
+	mu      sync.Mutex
+	waiting []*job // for the next transaction, guarded by mu
 }
 
 // schema is the ledger's. Amounts are nano-dollars.
@@ -70,7 +73,7 @@ func Open(path string) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger %q: %w", path, err)
 	}
-	l := &Ledger{db: db, now: time.Now, statements: map[string]*sql.Stmt{}}
+	l := &Ledger{db: db, now: time.Now, turn: make(chan struct{}, 1), statements: map[string]*sql.Stmt{}}
 	if l.conn, err = db.Conn(context.Background()); err == nil {
 		_, err = l.conn.ExecContext(context.Background(), schema)
 	}
@@ -82,8 +85,8 @@ func Open(path string) (*Ledger, error) {
 
 // Close closes the ledger. What is held stays held.
 func (l *Ledger) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
 	return errors.Join(l.conn.Close(), l.db.Close())
 }
 
@@ -239,26 +242,4 @@ func (l *Ledger) Charged(ctx context.Context, account string) (charged proofbox.
 		return err
 	})
 	return charged, err
-}
-
-// update does work in one transaction: all of it, durably, or nothing. Each takes
-// the one lock for writing at its beginning.
-func (l *Ledger) update(ctx context.Context, work func(*tx) error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := &tx{Ledger: l, ctx: ctx}
-	if _, err := t.write("the beginning", `BEGIN IMMEDIATE`); err != nil {
-		return errors.Join(err, t.rollback())
-	}
-	err := t.begin(l.now())
-	if err == nil {
-		err = work(t)
-	}
-	if err == nil {
-		_, err = t.write("the end", `COMMIT`)
-	}
-	if err != nil {
-		return errors.Join(err, t.rollback())
-	}
-	return nil
 }

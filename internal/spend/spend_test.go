@@ -3,8 +3,10 @@ package spend_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -427,18 +429,28 @@ func (m *model) check(t *rapid.T) {
 	}
 }
 
+// BenchmarkReserveAndSettle is what a call pays for being held and settled, alone
+// and beside others.
 func BenchmarkReserveAndSettle(b *testing.B) {
-	l, ctx := fresh(b), b.Context()
-	if err := l.SetCap(ctx, "team", proofbox.Total, 1e18); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		h, err := l.Reserve(ctx, claim(100, 0, 0, 0))
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := l.Settle(ctx, h.ID, 50); err != nil {
-			b.Fatal(err)
-		}
+	for _, callers := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("%d callers", callers), func(b *testing.B) {
+			l, ctx := fresh(b), b.Context()
+			if err := l.SetCap(ctx, "team", proofbox.Total, 1e18); err != nil {
+				b.Fatal(err)
+			}
+			b.SetParallelism((callers + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					h, err := l.Reserve(ctx, claim(100, 0, 0, 0))
+					if err == nil {
+						err = l.Settle(ctx, h.ID, 50)
+					}
+					if err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
 	}
 }

@@ -1,0 +1,118 @@
+package spend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// job is work that waits for a transaction.
+type job struct {
+	ctx  context.Context
+	work func(*tx) error
+	err  error
+	done chan struct{} // closed when err says what became of it
+}
+
+// update does work in a transaction: all of it, durably, or nothing. Waiting for
+// the disk is what a transaction costs, so whoever has the turn does the work of
+// all who have come meanwhile, each with a savepoint of its own, and waits once.
+func (l *Ledger) update(ctx context.Context, work func(*tx) error) error {
+	j := &job{ctx: ctx, work: work, done: make(chan struct{})}
+	l.mu.Lock()
+	l.waiting = append(l.waiting, j)
+	l.mu.Unlock()
+	select {
+	case <-j.done:
+	case l.turn <- struct{}{}:
+		l.lead()
+		<-j.done // it was among them, or among those of an earlier turn
+	}
+	return j.err
+}
+
+// lead has the turn: it does what waits, and gives the turn away.
+func (l *Ledger) lead() {
+	defer func() { <-l.turn }()
+	l.commit(l.take())
+}
+
+// take takes all who wait.
+func (l *Ledger) take() []*job {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	jobs := l.waiting
+	l.waiting = nil
+	return jobs
+}
+
+// commit does jobs in one transaction, which takes the one lock for writing at its
+// beginning. Only when it is on the disk is anybody told.
+func (l *Ledger) commit(jobs []*job) {
+	if len(jobs) == 0 {
+		return
+	}
+	// The end of one caller must not interrupt a statement: that would undo the
+	// work of all.
+	t := &tx{Ledger: l, ctx: context.WithoutCancel(jobs[0].ctx)}
+	err := errBroken // until it is known better, also where a job panics
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.rollback())
+		}
+		for _, j := range jobs {
+			if err != nil {
+				j.err = err
+			}
+			close(j.done)
+		}
+	}()
+	err = t.each(jobs)
+}
+
+// errBroken is what others hear where the work of one has panicked.
+var errBroken = errors.New("the transaction of the ledger was broken off")
+
+func (t *tx) each(jobs []*job) error {
+	if _, err := t.write("the beginning", `BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	if err := t.begin(t.now()); err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		if err := t.do(j); err != nil {
+			return err
+		}
+	}
+	_, err := t.write("the end", `COMMIT`)
+	return err
+}
+
+// do does one job, or nothing of it. An error is the transaction's own.
+func (t *tx) do(j *job) error {
+	if j.err = context.Cause(j.ctx); j.err != nil {
+		return nil // nobody waits for it any more
+	}
+	if err := t.plain(`SAVEPOINT job`); err != nil {
+		return err
+	}
+	if j.err = j.work(t); j.err != nil {
+		if err := t.plain(`ROLLBACK TO job`); err != nil {
+			return errors.Join(j.err, err)
+		}
+	}
+	return t.plain(`RELEASE job`)
+}
+
+// plain does what changes nothing by itself.
+func (t *tx) plain(query string) error {
+	s, err := t.prepared(query)
+	if err == nil {
+		_, err = s.ExecContext(t.ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("%s in the ledger: %w", query, err)
+	}
+	return nil
+}
