@@ -177,10 +177,18 @@ func loadStaged(dir, name string, body bool) (r proofbox.Staged, err error) {
 // drop says of the requests that are still held that they will not be sent.
 func (d *Daemon) drop(run string) error {
 	list, err := d.staged(run, false)
-	if err != nil {
+	if err != nil || len(list) == 0 {
 		return err
 	}
 	dir := filepath.Join(d.store.dir(run), stagedDir)
+	lock, err := alone(dir)
+	if err != nil {
+		return &StateError{Run: run, Why: err.Error()}
+	}
+	defer lock.Close()
+	if list, err = d.staged(run, false); err != nil { // as it is now
+		return err
+	}
 	for _, r := range list {
 		if r.State != proofbox.Held {
 			continue

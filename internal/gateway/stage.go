@@ -49,12 +49,13 @@ func (g *Gateway) hold(w http.ResponseWriter, r *http.Request, t *transfer) {
 		header.Del(name)
 	}
 	n, err := g.config.Hold(proofbox.Staged{Method: r.Method, URL: url.String(), Header: header}, r.Body)
-	if much, ok := errors.AsType[*TooMuchError](err); ok {
-		err = &denial{http.StatusRequestEntityTooLarge, much.Error()}
-	}
 	if err != nil {
-		t.err = deniedAs(err)
-		writeDenied(w, deniedAs(err))
+		d := &denial{http.StatusInsufficientStorage, "the request cannot be held: " + plain(err)}
+		if much, ok := errors.AsType[*TooMuchError](err); ok {
+			d = &denial{http.StatusRequestEntityTooLarge, much.Error()}
+		}
+		t.err = d
+		writeDenied(w, d)
 		return
 	}
 	t.entry.held(n)
