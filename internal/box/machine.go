@@ -25,8 +25,9 @@ type Machine interface {
 	// processes under, as the guest's kernel takes it; see [door.WakeUp].
 	Guest() (filter []byte, err error)
 	// Accelerator says how the guest's processor is run, as
-	// [proofbox.Terms.Accelerator] has it.
-	Accelerator() string
+	// [proofbox.Terms.Accelerator] has it, and why so. With "kvm" the jail gets
+	// the device.
+	Accelerator() (name, why string)
 	// Save stops a machine, whose monitor is at the other end of the
 	// connection, and writes the state of its processor and devices to a file.
 	// Its memory is in a file already.
@@ -50,6 +51,8 @@ type Hardware struct {
 	Memory string
 	Bytes  int64
 	CPUs   int
+	// KVM says that the jail has the device [KVM].
+	KVM bool
 	// Saved says that the memory is that of a saved guest: the machine gets a
 	// private view of it, the file is bound read-only, and nothing runs until
 	// [Machine.Resume]. Otherwise the file is empty and the guest's alone.
@@ -202,6 +205,11 @@ func (b *Box) drawMachine(ctx context.Context, h *Host, sheet *blueprint) (jail.
 		{filepath.Join(b.config.Dir, "monitor"), jail.Bind{Target: jailMonitor}},
 	} {
 		if err := sheet.source(bind.source, bind.Bind); err != nil {
+			return jail.Program{}, err
+		}
+	}
+	if b.guest.hardware.KVM {
+		if err := b.bindKVM(sheet); err != nil {
 			return jail.Program{}, err
 		}
 	}

@@ -183,6 +183,8 @@ func (b *Box) bootMachine(ctx context.Context, h *Host) (net.Conn, int, error) {
 		return nil, 0, err
 	}
 	b.guest.root, b.guest.hardware = root, b.config.hardware()
+	name, _ := b.guest.machine.Accelerator()
+	b.guest.hardware.KVM = name == "kvm"
 	t, err := b.findTemplate(ctx, h)
 	if err != nil {
 		return nil, 0, err

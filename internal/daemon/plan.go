@@ -156,7 +156,7 @@ func (d *Daemon) wallState(ctx context.Context, wall proofbox.Wall) policy.WallS
 	}
 	state := policy.WallState{Available: true, Limits: d.host.Enforcements(wall)}
 	if machine, ok := runtime.(box.Machine); ok {
-		state.Accelerator = machine.Accelerator()
+		state.Accelerator, state.AcceleratorWhy = machine.Accelerator()
 	}
 	return state
 }

@@ -14,6 +14,7 @@ import (
 	"proofbox/internal/api"
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
+	"proofbox/internal/box/microvm"
 	"proofbox/internal/breakout"
 	"proofbox/internal/contents"
 	"proofbox/internal/door"
@@ -81,10 +82,12 @@ func (d *Daemon) Run(ctx context.Context, req proofbox.RunRequest, io api.Sessio
 	return *s.run, err
 }
 
-// tried is what a trial or a proof, and nobody else, has of its own in a box: what
-// is taken from the wall, and the world beyond the gateway; which run's changes
-// are proven, and what of them is put into the base.
+// tried is what a trial, a proof or the doctor, and nobody else, has of its own
+// in a box: what is taken from the wall, and the world beyond the gateway; which
+// run's changes are proven, and what of them is put into the base; the runtime
+// that is tried, nil for the wall's own.
 type tried struct {
+	runtime  *microvm.Runtime
 	weakness box.Weakness
 	world    *breakout.World
 	proves   string
@@ -102,6 +105,10 @@ func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, own *tried)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if own.runtime != nil {
+		p.runtime = own.runtime
+		p.plan.Terms.Accelerator, _ = own.runtime.Accelerator()
 	}
 	id, lock, err := d.store.create()
 	if err != nil {

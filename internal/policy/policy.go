@@ -27,6 +27,8 @@ type WallState struct {
 	Why string
 	// Accelerator is how a microVM would run: "kvm" or "tcg".
 	Accelerator string
+	// AcceleratorWhy says why so.
+	AcceleratorWhy string
 	// Certificate is that of the last trial of the wall; it is looked for where
 	// the code demands it.
 	Certificate Certificate

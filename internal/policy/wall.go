@@ -123,6 +123,9 @@ func (d *decision) image() *proofbox.Refusal {
 
 func (d *decision) take(wall proofbox.Wall) *proofbox.Refusal {
 	d.terms.Wall = wall
-	d.terms.Accelerator = d.host.Walls[wall].Accelerator
+	state := d.host.Walls[wall]
+	if d.terms.Accelerator = state.Accelerator; state.Accelerator != "" {
+		d.because("kvm-where-a-guest-boots", "the machine's processor by "+state.Accelerator, "%s", state.AcceleratorWhy)
+	}
 	return d.certified(wall)
 }

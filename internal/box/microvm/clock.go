@@ -13,6 +13,9 @@ import (
 // one reading of the clock, some ten nanoseconds.
 const measureTime = 50 * time.Millisecond
 
+// bootID is another one each time that the host is started; see random(4).
+const bootID = "/proc/sys/kernel/random/boot_id"
+
 // counter reads the time stamp counter, which an emulated processor shares with
 // the host's; see RDTSC in the Intel SDM, volume 2.
 func counter() int64
@@ -20,7 +23,7 @@ func counter() int64
 // counterRate is how fast the time stamp counter runs, in kHz. It is measured
 // once while the host is up: a saved guest is bound to it.
 func (r *Runtime) counterRate() (int64, error) {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := os.ReadFile(bootID)
 	if err != nil {
 		return 0, fmt.Errorf("asking since when the host is up: %w", err)
 	}

@@ -30,7 +30,8 @@ func (r *Runtime) kernelControl() proofbox.Control {
 		c.Found = err.Error()
 		return c
 	}
-	c.Found, c.OK = fmt.Sprintf("%s (%s), accelerator %s", kernel.Version, kernel.Digest, r.Accelerator()), true
+	name, _ := r.Accelerator()
+	c.Found, c.OK = fmt.Sprintf("%s (%s), accelerator %s", kernel.Version, kernel.Digest, name), true
 	return c
 }
 
@@ -68,7 +69,11 @@ func filters(status posture.Status) proofbox.Control {
 // mounts checks that the monitor sees nothing writable but its scratch disk, and
 // nothing that gives it a privilege.
 func mounts(s box.Started) proofbox.Control {
-	writable := []string{s.Layout.Hardware.Scratch, "/proc", "/dev/null"}
+	devices := []string{"/dev/null"}
+	if s.Layout.Hardware.KVM {
+		devices = append(devices, box.KVM)
+	}
+	writable := append([]string{s.Layout.Hardware.Scratch, "/proc"}, devices...)
 	c := proofbox.Control{Name: "mounts", Want: "nothing writable but " + strings.Join(writable, ", ") + "; nosuid and nodev", OK: true}
 	list, err := posture.ReadMounts(s.Door)
 	if err != nil {
@@ -77,7 +82,7 @@ func mounts(s box.Started) proofbox.Control {
 	}
 	for _, m := range list {
 		bad := !m.Has("ro") && !slices.Contains(writable, m.Point) ||
-			!m.Has("nosuid") || !m.Has("nodev") && m.Point != "/dev/null"
+			!m.Has("nosuid") || !m.Has("nodev") && !slices.Contains(devices, m.Point)
 		if bad {
 			c.OK, c.Found = false, strings.TrimSpace(fmt.Sprintf("%s %s has %s", c.Found, m.Point, m.Options))
 		}

@@ -18,7 +18,8 @@ var measured = regexp.MustCompile(`tsc_early_khz=\d+`)
 // Fingerprint names what the wall is made of: the monitor and its firmware, the
 // guest's kernel, and how a machine is configured.
 func (r *Runtime) Fingerprint(box.Layout) (map[string]string, error) {
-	parts := map[string]string{"accelerator": r.Accelerator()}
+	name, _ := r.Accelerator()
+	parts := map[string]string{"accelerator": name}
 	kernel, err := r.Kernel()
 	if err != nil {
 		return nil, err

@@ -36,6 +36,8 @@ type Runtime struct {
 	Cache string // a folder for what guests of one kernel share
 	// Kernel finds the kernel, or says what to do to have one.
 	Kernel func() (Kernel, error)
+
+	forced bool // KVM is tried, see TryKVM
 }
 
 var _ box.Machine = (*Runtime)(nil)

@@ -12,12 +12,9 @@ import (
 // MiB. The cgroup's allowance for the monitor has room for it.
 const translated = 64
 
-// processor is all that QEMU can emulate but ERMS: a kernel that has it copies
+// emulated is all that QEMU can emulate but ERMS: a kernel that has it copies
 // memory byte by byte, which an emulator is several times slower at.
-const processor = "max,-erms"
-
-// Accelerator says how the guest's processor is run: "kvm" or "tcg".
-func (r *Runtime) Accelerator() string { return "tcg" }
+const emulated = "max,-erms"
 
 // arguments is QEMU's command line for a machine, without its name. Whatever is
 // on it is part of what a saved guest is bound to.
@@ -35,13 +32,13 @@ func (r *Runtime) arguments(h box.Hardware) ([]string, error) {
 		"-M", "microvm,x-option-roms=off,pit=on,pic=off,rtc=on,isa-serial=on,graphics=off,memory-backend=memory",
 		"-object", fmt.Sprintf("memory-backend-file,id=memory,mem-path=%s,size=%d,share=%s,merge=off,dump=off", h.Memory, h.Bytes, onOff(!h.Saved)),
 		"-m", strconv.FormatInt(h.Bytes>>20, 10) + "M", "-smp", strconv.Itoa(h.CPUs),
-		"-accel", fmt.Sprintf("tcg,tb-size=%d", translated), "-cpu", processor,
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-device", "virtio-serial-device",
 		"-chardev", "socket,id=door,path=" + h.Door,
 		"-device", "virtserialport,chardev=door,name=proofbox.door",
 		"-chardev", "socket,id=monitor,path=" + h.Monitor, "-mon", "chardev=monitor,mode=control",
 	}
+	args = append(args, r.processor()...)
 	if h.Saved { // the kernel is in its memory
 		args = append(args, "-incoming", "defer")
 	} else {
@@ -52,6 +49,14 @@ func (r *Runtime) arguments(h box.Hardware) ([]string, error) {
 	args = append(args, disk("data", h.Data, "readonly=on")...)
 	// Nothing on the scratch disk outlives the box, so nothing is ever synced.
 	return append(args, disk("scratch", h.Scratch, "cache=unsafe,discard=unmap")...), nil
+}
+
+// processor is how the guest's is run.
+func (r *Runtime) processor() []string {
+	if name, _ := r.Accelerator(); name == kvm {
+		return []string{"-accel", "kvm", "-cpu", "host"}
+	}
+	return []string{"-accel", fmt.Sprintf("tcg,tb-size=%d", translated), "-cpu", emulated}
 }
 
 func onOff(on bool) string {
