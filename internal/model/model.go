@@ -61,11 +61,16 @@ const maxBody = 32 << 20
 
 // ServeHTTP answers one call.
 func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	for _, api := range []wire{openAI{}, anthropic{}} {
-		if path, ok := strings.CutPrefix(r.URL.Path, api.prefix()); ok {
-			d.serve(w, r, api, path)
-			return
+	var under wire
+	for _, api := range []wire{openAI{}, embeddings{}, anthropic{}, tokenCount{}} {
+		path, ok := strings.CutPrefix(r.URL.Path, api.prefix())
+		if ok && (under == nil || path == api.callPath()) {
+			under = api
 		}
+	}
+	if under != nil {
+		d.serve(w, r, under, strings.TrimPrefix(r.URL.Path, under.prefix()))
+		return
 	}
 	http.Error(w, "proofbox: models are at "+openAI{}.prefix()+" and "+anthropic{}.prefix(), http.StatusNotFound)
 }

@@ -91,6 +91,9 @@ func post(t *testing.T, s *httptest.Server, path, body string) (status int, head
 const (
 	chat     = "/openai/v1/chat/completions"
 	messages = "/anthropic/v1/messages"
+	embed    = "/openai/v1/embeddings"
+	count    = "/anthropic/v1/messages/count_tokens"
+	embedded = `{"model":"m","input":["x","y"]}`
 	question = `{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":10}`
 )
 
@@ -133,6 +136,10 @@ func TestSettling(t *testing.T) {
 		"messages, only the start":  {messages, stream, 200, "text/event-stream", "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":100,\"output_tokens\":1}}}\n\n", held(stream)},
 		"messages, start and end":   {messages, stream, 200, "text/event-stream", "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":100,\"output_tokens\":1}}}\n\ndata: {\"type\":\"message_stop\"}\n\n", held(stream)},
 		"messages, whole stream":    {messages, stream, 200, "text/event-stream", "event: x\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":100,\"output_tokens\":1}}}\n\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\ndata: {\"type\":\"message_stop\"}\n\n", 150 * micro},
+		"embeddings":                {embed, embedded, 200, "application/json", `{"object":"list","usage":{"prompt_tokens":100}}`, 100 * micro},
+		"embeddings, no usage":      {embed, embedded, 200, "application/json", `{"object":"list"}`, proofbox.Money(len(embedded)+2048) * micro},
+		"count of tokens":           {count, question, 200, "application/json", `{"input_tokens":7}`, 0},
+		"count of tokens, broken":   {count, question, 500, "application/json", `{}`, 0},
 		"messages, cut before stop": {messages, stream, 200, "text/event-stream", "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\n", held(stream)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -322,6 +329,15 @@ turns:
 		}
 		if _, _, again := post(t, desk, c.path, body); again != answer {
 			t.Errorf("%s: another answer to the same: %s", body, again)
+		}
+	}
+	for path, want := range map[string]string{
+		count: `{"input_tokens":21}`,
+		embed: `{"data":[{"embedding":[-0.23073566,0.42389524],`,
+	} {
+		status, _, answer := post(t, desk, path, `{"model":"m","input":"x","dimensions":2,"messages":[{"role":"user","content":"x"}]}`)
+		if status != 200 || !strings.HasPrefix(answer, want) {
+			t.Errorf("%s: %d %s, want %s", path, status, answer, want)
 		}
 	}
 	before := len(p.spent)

@@ -131,6 +131,14 @@ func (s *Script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // who asked has gone
 	}
+	switch {
+	case strings.HasSuffix(r.URL.Path, embeddings{}.callPath()):
+		embed(w, data)
+		return
+	case strings.HasSuffix(r.URL.Path, tokenCount{}.callPath()):
+		answer(w, http.StatusOK, fields{"input_tokens": tokens(len(data))})
+		return
+	}
 	q, err := ask(data)
 	if err != nil {
 		writeFailure(w, api, invalid("%v", err))
