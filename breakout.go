@@ -46,6 +46,8 @@ type Trial struct {
 	BoxTime Duration `json:"box_time,omitzero"`
 	// Tally counts the probes by verdict.
 	Tally map[Verdict]int `json:"tally"`
+	// Made counts the attempts that were made, by [Attempt.As].
+	Made map[string]int `json:"made,omitempty"`
 	// Holds is true where no probe escaped or is unproven and every use works.
 	Holds bool `json:"holds"`
 	// Certificate is the file of the signed certificate; empty where the trial
@@ -65,8 +67,8 @@ type ProbeResult struct {
 
 // Attempt is one execution of a probe.
 type Attempt struct {
-	// As is "user", "root" or "twin": the box's user, root in the box, and the
-	// weakened twin.
+	// As is "user", "root", "monitor" or "twin": the box's user, root in the box,
+	// a program in the place of a machine's monitor, and the weakened twin.
 	As string `json:"as"`
 	// Without lists what the wall was started without.
 	Without []string `json:"without,omitempty"`

@@ -14,6 +14,8 @@ type Certificate struct {
 	Parts map[string]string `json:"parts"`
 	// Probes has the verdict on each probe, by its ID.
 	Probes map[string]Verdict `json:"probes"`
+	// Made counts the attempts behind them, by [Attempt.As].
+	Made map[string]int `json:"made,omitempty"`
 	// Uses says which ordinary work went well.
 	Uses  map[string]bool `json:"uses"`
 	Holds bool            `json:"holds"`

@@ -44,7 +44,10 @@ func spawnAndHear(attr syscall.SysProcAttr, args ...string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	silent := time.AfterFunc(childTime, func() { _ = cmd.Process.Kill() })
+	silent := time.AfterFunc(childTime, func() {
+		_ = cmd.Process.Kill()
+		_ = out.Close() // where nothing may be killed
+	})
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	silent.Stop()
 	if err != nil {

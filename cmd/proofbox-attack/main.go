@@ -49,6 +49,10 @@ func main() {
 		hold()
 		return
 	}
+	hold := hold
+	if name == order.Stay && len(args) > 0 {
+		name, args, hold = args[0], args[1:], stay
+	}
 	run, ok := attacks()[name]
 	if !ok {
 		fail("there is no attack %q", name)
@@ -64,6 +68,13 @@ func main() {
 // hold waits for the host, which ends the standard input when it has looked.
 func hold() {
 	_, _ = io.Copy(io.Discard, os.Stdin) // an error ends it as well
+}
+
+// stay waits to be killed, where there is no input that could end.
+func stay() {
+	for {
+		_ = unix.Pause()
+	}
 }
 
 func fail(format string, args ...any) {

@@ -69,6 +69,11 @@ func confine(cpus int) error {
 // bound leaves this process, and the program with it, the resources that the
 // plan gives. The jail itself writes no files, and needs little memory.
 func bound(p jail.Program) error {
+	if p.Confine != nil { // a crash must not write a guest's memory to the host's disk
+		if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+			return fmt.Errorf("leaving the program no core files: %w", err)
+		}
+	}
 	for _, l := range []struct {
 		name     string
 		resource int

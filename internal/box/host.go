@@ -110,6 +110,8 @@ type Box struct {
 	teardown []proofbox.HostObject
 	earlier  []proofbox.HostObject // the account of a guest that was saved for this box
 
+	intrusion *intrusion // what a trial starts in the monitor's place, see [Host.Intrude]
+
 	mu      sync.Mutex
 	cause   *Cause   // why the box was ended, guarded by mu
 	objects []Object // what the box has journaled, guarded by mu
@@ -281,7 +283,10 @@ func (b *Box) startJail(ctx context.Context, h *Host, doorPath string) (err erro
 
 // output takes what the jail and its program say.
 func (b *Box) output() io.Writer {
-	if b.guest != nil {
+	switch {
+	case b.intrusion != nil:
+		return b.intrusion.out
+	case b.guest != nil:
 		return b.guest.console
 	}
 	return b.log

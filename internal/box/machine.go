@@ -218,6 +218,9 @@ func (b *Box) drawMachine(ctx context.Context, h *Host, sheet *blueprint) (jail.
 		return jail.Program{}, err
 	}
 	program.CPUs = b.affinity()
+	if program, err = b.intrude(sheet, program); err != nil {
+		return jail.Program{}, err
+	}
 	return program, sheet.runtime(steps)
 }
 

@@ -22,7 +22,7 @@ import (
 var kindOrder = []Kind{Process, PIDSpace, Cgroup, LoopDevice, Socket, FilePath, Folder}
 
 // releaseTime bounds how long the release of one object may take.
-const releaseTime = 10 * time.Second
+const releaseTime = 30 * time.Second
 
 // releaseEvery is how long a release waits between two looks.
 const releaseEvery = time.Millisecond

@@ -176,21 +176,30 @@ func (b *Box) startMachine(ctx context.Context, h *Host) (conn, monitor net.Conn
 	return conn, monitor, pid, nil
 }
 
-// bootMachine starts a box from its template and wakes it.
-func (b *Box) bootMachine(ctx context.Context, h *Host) (net.Conn, int, error) {
+// chooseTemplate finds what the box's machine is made of and continues from.
+func (b *Box) chooseTemplate(ctx context.Context, h *Host) (*template, error) {
 	root, err := h.PackRoot(ctx, b.config.RootKey, b.config.Root)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	b.guest.root, b.guest.hardware = root, b.config.hardware()
 	name, _ := b.guest.machine.Accelerator()
 	b.guest.hardware.KVM = name == "kvm"
 	t, err := b.findTemplate(ctx, h)
 	if err != nil {
+		return nil, err
+	}
+	b.guest.template, b.guest.hardware.Saved = t, true
+	return t, nil
+}
+
+// bootMachine starts a box from its template and wakes it.
+func (b *Box) bootMachine(ctx context.Context, h *Host) (net.Conn, int, error) {
+	t, err := b.chooseTemplate(ctx, h)
+	if err != nil {
 		return nil, 0, err
 	}
 	defer t.release()
-	b.guest.template, b.guest.hardware.Saved = t, true
 	conn, monitor, pid, err := b.startMachine(ctx, h)
 	if err != nil {
 		return nil, 0, err

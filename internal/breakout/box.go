@@ -26,6 +26,9 @@ type Start struct {
 	Limits    proofbox.Limits
 	Weakness  box.Weakness
 	World     *World // what is beyond its gateway
+	// Monitor has the attacks be made in the place of the machine's monitor, each
+	// in a jail of its own. Nothing else is asked of such a box.
+	Monitor bool
 }
 
 // Box is a running box of a trial.

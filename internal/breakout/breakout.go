@@ -92,11 +92,17 @@ func (t *Trial) report(began time.Time) proofbox.Trial {
 	report := proofbox.Trial{
 		Wall: t.Wall, Accelerator: t.Accelerator, Began: began, Ended: time.Now().UTC(), Probes: t.results,
 		Uses: t.uses, Boxes: t.boxes, BoxTime: proofbox.Duration(t.boxTime), Tally: map[proofbox.Verdict]int{},
+		Made: map[string]int{},
 	}
 	for i := range report.Probes {
 		slices.SortStableFunc(report.Probes[i].Attempts, func(a, b proofbox.Attempt) int {
 			return slices.Index(everyone, a.As) - slices.Index(everyone, b.As)
 		})
+		for _, a := range report.Probes[i].Attempts {
+			if a.Fault == "" && a.Absent == "" {
+				report.Made[a.As]++
+			}
+		}
 		judge(t.Probes[i], t.Wall, &report.Probes[i])
 		report.Tally[report.Probes[i].Verdict]++
 	}

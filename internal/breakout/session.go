@@ -154,7 +154,7 @@ func (s *session) start(how Setting) Start {
 	if how.HostKernel {
 		wall = proofbox.Container
 	}
-	return Start{Wall: wall, Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness, World: s.stage.world}
+	return Start{Wall: wall, Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness, World: s.stage.world, Monitor: s.sitting.as == asMonitor}
 }
 
 // attempt makes one attempt and has the oracle judge it, or leaves that to the

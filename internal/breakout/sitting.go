@@ -12,10 +12,12 @@ import (
 const (
 	asUser = "user"
 	asRoot = "root"
-	asTwin = "twin"
+	// In the place of the monitor of a machine, in its jail.
+	asMonitor = "monitor"
+	asTwin    = "twin"
 )
 
-var everyone = []string{asUser, asRoot, asTwin}
+var everyone = []string{asUser, asRoot, asMonitor, asTwin}
 
 // sitting is one box and the attempts that are made in it, one after the other.
 type sitting struct {
@@ -39,7 +41,7 @@ func (t *Trial) plan() []*sitting {
 	var plan []*sitting
 	for _, as := range everyone {
 		for i, p := range t.Probes {
-			if p.Not[t.Wall] != "" || as == asRoot && p.UserOnly {
+			if p.Not[t.Wall] != "" || as == asRoot && p.UserOnly || as == asMonitor && !p.atMonitor(t.Wall) {
 				continue
 			}
 			setting := p.settingFor(as, t.Wall)
@@ -48,6 +50,12 @@ func (t *Trial) plan() []*sitting {
 		}
 	}
 	return plan
+}
+
+// atMonitor says that a probe is one for whoever has taken a machine's monitor
+// over: he has the host's kernel before him, and nothing of a box.
+func (p Probe) atMonitor(wall proofbox.Wall) bool {
+	return wall == proofbox.MicroVM && strings.Contains("ABCDEFGHIJN", p.Group()) && !p.NoMonitor && !p.Neighbour && !p.Twin.Gateway && p.Oracle.after == nil
 }
 
 // seat adds a sitting to a plan, or its attempt to one that is there.

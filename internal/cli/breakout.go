@@ -83,6 +83,9 @@ func (a *app) showTrial(t proofbox.Trial) {
 	}
 	a.printf("%s: %s\n", wall, tallyText(t.Tally))
 	a.printf("%s in %v\n", plural(len(t.Probes), "probe"), t.Ended.Sub(t.Began).Round(time.Second/10))
+	if len(t.Made) > 0 {
+		a.printf("attempts %s\n", madeText(t.Made))
+	}
 	for _, u := range t.Uses {
 		a.printf("%s: %s\n", u.Name, useText(u))
 	}
@@ -92,6 +95,19 @@ func (a *app) showTrial(t proofbox.Trial) {
 	for _, v := range []proofbox.Verdict{proofbox.Escaped, proofbox.Unproven, proofbox.NotApplicable, proofbox.Contained} {
 		a.showVerdict(v, t.Probes)
 	}
+}
+
+// madeText says how many attempts were made from where.
+func madeText(made map[string]int) string {
+	var parts []string
+	for _, as := range []struct{ name, text string }{
+		{"user", "as the box's user"}, {"root", "as root in the box"}, {"monitor", "in the machine's monitor"}, {"twin", "on a twin"},
+	} {
+		if made[as.name] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", made[as.name], as.text))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func useText(u proofbox.UseResult) string {

@@ -48,6 +48,7 @@ func someTrial(wall proofbox.Wall) proofbox.Trial {
 		Tally: map[proofbox.Verdict]int{
 			proofbox.Contained: 1, proofbox.Escaped: 1, proofbox.Unproven: 1, proofbox.NotApplicable: 1,
 		},
+		Made:  map[string]int{"user": 3, "root": 2, "twin": 3},
 		Boxes: 4, BoxTime: proofbox.Duration(time.Second),
 		Certificate: "/state/certificates/container.dsse.json",
 	}

@@ -31,18 +31,34 @@ func attack(t *testing.T, d *daemon.Daemon, req proofbox.TrialRequest) proofbox.
 	return trial
 }
 
-// TestBreakout runs the whole suite against the container wall, and what is left
-// of it against gVisor.
+// TestBreakout runs the whole suite against the container and the microvm wall,
+// and what is left of it against gVisor. With -short a microVM is attacked with
+// a part of it.
 func TestBreakout(t *testing.T) {
-	for wall, only := range map[proofbox.Wall]string{proofbox.Container: "", proofbox.Gvisor: "[A-J]*"} {
+	guest := ""
+	if testing.Short() {
+		guest = "[A-R]1*"
+	}
+	for wall, only := range map[proofbox.Wall]string{proofbox.Container: "", proofbox.Gvisor: "[A-J]*", proofbox.MicroVM: guest} {
 		t.Run(string(wall), func(t *testing.T) {
+			if wall == proofbox.MicroVM {
+				needGuests(t)
+			}
 			trial := attack(t, open(t), proofbox.TrialRequest{Wall: wall, Only: only})
 			for _, p := range trial.Probes {
 				if p.Verdict == proofbox.Escaped || p.Verdict == proofbox.Unproven {
 					t.Errorf("%s %s: %s: %s", p.ID, p.Title, p.Verdict, p.Why)
 				}
 			}
-			t.Logf("%v in %v", trial.Tally, trial.Ended.Sub(trial.Began))
+			for _, u := range trial.Uses {
+				if !u.Works && u.LeftOut == "" {
+					t.Errorf("%s does not work: %s", u.Name, u.Found)
+				}
+			}
+			if only == "" && (!trial.Holds || trial.Tally[proofbox.Contained] < 150) {
+				t.Errorf("the wall %s is not held to hold: %v", wall, trial.Tally)
+			}
+			t.Logf("%v in %v, %d boxes", trial.Tally, trial.Ended.Sub(trial.Began), trial.Boxes)
 		})
 	}
 }

@@ -87,7 +87,7 @@ func kernel() (string, error) {
 // parts were taken before the trial: what changes meanwhile voids it.
 func (d *Daemon) certify(ctx context.Context, t proofbox.Trial, parts map[string]string) (path string, err error) {
 	c := proofbox.Certificate{
-		Wall: t.Wall, Accelerator: t.Accelerator, Time: t.Ended, Parts: parts, Holds: t.Holds,
+		Wall: t.Wall, Accelerator: t.Accelerator, Time: t.Ended, Parts: parts, Holds: t.Holds, Made: t.Made,
 		Probes: map[string]proofbox.Verdict{}, Uses: map[string]bool{},
 	}
 	for _, p := range t.Probes {

@@ -28,6 +28,18 @@ func Family(pid, member int) ([]int, error) {
 	return nil, fmt.Errorf("process %d is not of this box", member)
 }
 
+// First gives the process that a jail's process 1 has started, its program.
+func First(pid int) (int, error) {
+	found, err := descendants(pid)
+	if err == nil && len(found) == 0 {
+		err = errors.New("the jail's program has ended")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return found[0], nil
+}
+
 // descendants lists a process's children, their children and so on, as far as
 // they are there at this moment; see "/proc/pid/task/tid/children" in proc(5).
 func descendants(pid int) ([]int, error) {

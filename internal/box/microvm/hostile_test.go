@@ -28,6 +28,7 @@ func hostile(t *testing.T, mode string) string {
 // TestHostileGuests starts guests that break off, hang, flood and lie. Each must
 // end in bounded time, with a reason, and with nothing left.
 func TestHostileGuests(t *testing.T) {
+	long(t)
 	s := suite(t)
 	for mode, want := range map[string]string{
 		"hang":    "did not boot",

@@ -79,3 +79,12 @@ func suite(t *testing.T) boxtest.Suite {
 }
 
 func TestMicroVM(t *testing.T) { suite(t).Run(t) }
+
+// long leaves a test out that boots guest after guest and is about what is the
+// same for every user.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: guests are booted in the same way by every user")
+	}
+}

@@ -23,6 +23,10 @@ type Report struct {
 	Absent string `json:"absent,omitempty"`
 }
 
+// Stay before the name of an attack has the program hold what it has reached
+// until it is killed.
+const Stay = "stay"
+
 // Works is what ordinary work says when it has gone well; see [Report.Said].
 const Works = "works"
 

@@ -1,0 +1,133 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"proofbox"
+	"proofbox/internal/box"
+	"proofbox/internal/breakout"
+	"proofbox/internal/breakout/order"
+)
+
+// intruderBox makes the attempts of a trial in the place of a machine's monitor:
+// each command is such a program, in a jail of its own.
+type intruderBox struct {
+	stage  *trialStage
+	config box.Config // without what is each jail's own
+
+	mu      sync.Mutex
+	running *box.Intruder // guarded by mu
+	made    int           // guarded by mu
+	id      string
+}
+
+var _ breakout.Box = (*intruderBox)(nil)
+
+// intrude works out what a machine of the trial is made of.
+func (t *trialStage) intrude(ctx context.Context, s breakout.Start) (*intruderBox, error) {
+	p, err := t.daemon.prepare(ctx, proofbox.Spec{
+		Name: "breakout", Wall: s.Wall, Risk: proofbox.Risk{Code: proofbox.Reviewed}, Limits: s.Limits,
+		Workspace: proofbox.Workspace{Original: "none"},
+	}, []string{"true"})
+	if err != nil {
+		return nil, err
+	}
+	terms := p.plan.Terms
+	b := &intruderBox{stage: t, id: filepath.Base(t.dir) + "-" + newID()[:4], config: box.Config{
+		Journal: t.journal, Runtime: p.runtime, Hostname: "box", Root: p.rootSteps(),
+		Limits: terms.Limits, Enforced: terms.Enforced, Weakness: s.Weakness,
+	}}
+	return b, p.nameRoot(ctx, &b.config)
+}
+
+// Exec implements [breakout.Box]: the input's end ends the program.
+func (b *intruderBox) Exec(ctx context.Context, args []string, stdio breakout.Stdio) (result proofbox.ExecResult, err error) {
+	i, err := b.start(ctx, append([]string{order.Stay}, args[1:]...), stdio.Stdout)
+	if err != nil {
+		return result, err
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_, _ = io.Copy(io.Discard, stdio.Stdin) // its end is all that counts
+	}()
+	select {
+	case result.ExitCode = <-i.Ended():
+	case <-over:
+	case <-ctx.Done():
+	}
+	result.Ended = fmt.Sprintf("exit status %d", result.ExitCode)
+	b.mu.Lock()
+	b.running = nil
+	b.mu.Unlock()
+	account, err := i.Close(context.WithoutCancel(ctx))
+	if !box.Clean(account) {
+		err = errors.Join(err, fmt.Errorf("something of a jail is left: %+v", account))
+	}
+	return result, err
+}
+
+func (b *intruderBox) start(ctx context.Context, args []string, out io.Writer) (*box.Intruder, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.made++
+	config := b.config
+	config.ID = fmt.Sprintf("%s-%d", b.id, b.made)
+	config.Dir = filepath.Join(b.stage.dir, config.ID)
+	if err := b.stage.Note(box.Object{Kind: box.Folder, Name: config.Dir}); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(config.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making a folder for a jail: %w", err)
+	}
+	i, err := b.stage.daemon.host.Intrude(ctx, config, b.stage.daemon.programs.attack, args, out)
+	b.running = i
+	return i, err
+}
+
+// Processes implements [breakout.Box].
+func (b *intruderBox) Processes() ([]int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.running == nil {
+		return nil, errors.New("no program is in the monitor's place")
+	}
+	return b.running.Processes()
+}
+
+// Scratch implements [breakout.Box]: there is none.
+func (b *intruderBox) Scratch() *os.File { return nil }
+
+// Upper implements [breakout.Box].
+func (b *intruderBox) Upper() (*os.File, error) {
+	return nil, errors.New("in the place of a monitor there is no workspace")
+}
+
+// End implements [breakout.Box]: each of its jails was taken down when its
+// program had ended.
+func (b *intruderBox) End() (breakout.Remains, error) { return noRemains{}, nil }
+
+// noRemains is what is left of jails that were taken down one by one.
+type noRemains struct{}
+
+// Run implements [breakout.Remains].
+func (noRemains) Run() proofbox.Run {
+	return proofbox.Run{Teardown: &proofbox.Teardown{Clean: true}}
+}
+
+// Diff implements [breakout.Remains].
+func (noRemains) Diff(context.Context) (proofbox.Diff, error) { return proofbox.Diff{}, nil }
+
+// Keep implements [breakout.Remains].
+func (noRemains) Keep(context.Context, proofbox.KeepRequest) (proofbox.KeepReceipt, error) {
+	return proofbox.KeepReceipt{}, errors.New("in the place of a monitor there is nothing to keep")
+}
+
+// Forget implements [breakout.Remains].
+func (noRemains) Forget() error { return nil }
