@@ -82,7 +82,11 @@ func await(ended <-chan error) (error, bool) {
 // stopped; that it ended by itself without a report means that it was not made.
 func (a *attempt) exec(ctx context.Context, p Probe, stdin io.Reader, heard *hearing) error {
 	var problems bounded
-	result, err := a.box.Exec(ctx, append([]string{AttackProgram}, a.words(p)...), Stdio{Stdin: stdin, Stdout: heard, Stderr: &problems})
+	args := []string{AttackProgram}
+	if a.session.sitting.as == asMonitor {
+		args = append(args, order.Stay) // it has no input
+	}
+	result, err := a.box.Exec(ctx, append(args, a.words(p)...), Stdio{Stdin: stdin, Stdout: heard, Stderr: &problems})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errBroken, err)
 	}

@@ -12,7 +12,6 @@ import (
 	"proofbox"
 	"proofbox/internal/box"
 	"proofbox/internal/breakout"
-	"proofbox/internal/breakout/order"
 )
 
 // intruderBox makes the attempts of a trial in the place of a machine's monitor:
@@ -48,7 +47,7 @@ func (t *trialStage) intrude(ctx context.Context, s breakout.Start) (*intruderBo
 
 // Exec implements [breakout.Box]: the input's end ends the program.
 func (b *intruderBox) Exec(ctx context.Context, args []string, stdio breakout.Stdio) (result proofbox.ExecResult, err error) {
-	i, err := b.start(ctx, append([]string{order.Stay}, args[1:]...), stdio.Stdout)
+	i, err := b.start(ctx, args[1:], stdio.Stdout)
 	if err != nil {
 		return result, err
 	}

@@ -85,6 +85,6 @@ func TestMicroVM(t *testing.T) { suite(t).Run(t) }
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("-short: guests are booted in the same way by every user")
+		boxtest.Missing(t, "long", "with -short there is no time for it: guests are booted in the same way by every user")
 	}
 }
