@@ -87,8 +87,9 @@ var layers = map[string]layer{
 	"internal/breakout/order": {why: "what a trial and its attack program say to each other; the program links nothing else"},
 
 	// what is in data
-	"internal/contents/scan": {ours: []string{".", "internal/contents/tree"}, theirs: []string{leaks, phones, unicode}, why: "what looks for identifiers shares nothing with what makes them"},
-	"internal/contents/tree": {theirs: []string{sys}, why: "a data set's files are read one way"},
+	"internal/contents/scan":  {ours: []string{".", "internal/contents/names", "internal/contents/tree"}, theirs: []string{leaks, phones, unicode}, why: "what looks for identifiers shares nothing with what makes them"},
+	"internal/contents/names": {why: "what is learned from texts depends on nothing but words"},
+	"internal/contents/tree":  {theirs: []string{sys}, why: "a data set's files are read one way"},
 
 	// a guest with a kernel of its own
 	"internal/box/harvest":   {ours: []string{"internal/door"}, theirs: []string{sys}, tests: []string{"internal/door/guest"}, why: "what a guest sends is taken in without knowing the guest"},

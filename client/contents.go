@@ -8,10 +8,11 @@ import (
 	"proofbox/internal/api"
 )
 
-// ScanContents looks for identifiers and secrets in a file or folder of the host,
+// ScanContents looks for identifiers and secrets, and for names where that is
+// asked for, in a file or folder of the host,
 // named by its absolute path.
-func (c *Client) ScanContents(ctx context.Context, path string) (proofbox.Scan, error) {
-	return ask[proofbox.Scan](ctx, c, request{method: http.MethodPost, path: "/v1/contents/scan", body: api.PathRequest{Path: path}})
+func (c *Client) ScanContents(ctx context.Context, path string, names bool) (proofbox.Scan, error) {
+	return ask[proofbox.Scan](ctx, c, request{method: http.MethodPost, path: "/v1/contents/scan", body: api.ScanRequest{Path: path, Names: names}})
 }
 
 // SealContents scans a data set and, if it is what the class claims, seals it.

@@ -41,11 +41,16 @@ func do(ctx context.Context, args []string) (any, error) {
 	case len(args) == 1 && args[0] == contents.RulesOrder:
 		return scan.Rules(), nil
 	case len(args) == 2 && args[0] == contents.ScanOrder:
-		found, err := scan.Path(ctx, args[1])
-		if err != nil {
-			return nil, err
-		}
-		return contents.Scanned(*found), nil
+		return scanned(scan.Path(ctx, args[1]))
+	case len(args) == 2 && args[0] == contents.NamesOrder:
+		return scanned(scan.Names(ctx, args[1]))
 	}
-	return nil, fmt.Errorf("usage: proofbox-contents %s | %s PATH | %s [FOLDER]", contents.RulesOrder, contents.ScanOrder, contents.WatchOrder)
+	return nil, fmt.Errorf("usage: proofbox-contents %s | %s PATH | %s PATH | %s [FOLDER]", contents.RulesOrder, contents.ScanOrder, contents.NamesOrder, contents.WatchOrder)
+}
+
+func scanned(found *scan.Result, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return contents.Scanned(*found), nil
 }

@@ -101,7 +101,7 @@ type Walls interface {
 // Contents says what data sets are.
 type Contents interface {
 	// Scan looks for identifiers and secrets in the data set at a path.
-	Scan(ctx context.Context, path string) (proofbox.Scan, error)
+	Scan(ctx context.Context, path string, names bool) (proofbox.Scan, error)
 	Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error)
 	Verify(ctx context.Context, path string) (proofbox.Verified, error)
 	// Seen gives the data sets that a run's box could read.

@@ -13,12 +13,23 @@ type PathRequest struct {
 	Path string `json:"path"`
 }
 
+// ScanRequest asks for a scan.
+type ScanRequest struct {
+	Path string `json:"path"`
+	// Names asks for names, places and addresses, too.
+	Names bool `json:"names,omitempty"`
+}
+
 func (h handler) scan(w http.ResponseWriter, r *http.Request) error {
-	path, err := dataPath(r)
+	var req ScanRequest
+	err := read(r, &req)
+	if err == nil {
+		err = absolute(req.Path)
+	}
 	if err != nil {
 		return err
 	}
-	scan, err := h.service.Scan(r.Context(), path)
+	scan, err := h.service.Scan(r.Context(), req.Path, req.Names)
 	return reply(w, scan, err)
 }
 

@@ -39,20 +39,23 @@ func oneSet(cmd *cobra.Command, args []string) (string, error) {
 }
 
 func (a *app) contentsScanCommand() *cobra.Command {
+	var identifiers bool
 	cmd := &cobra.Command{
 		Use: "scan PATH", Short: "Find what identifies somebody or opens something",
 		Long: `Find what identifies somebody or opens something: numbers with check digits,
 addresses, telephone numbers, secrets. Of each it says where it is and whether it
-is provably synthetic, because a standard or its issuer reserves it. A value is
-shown by its shape alone. Exits with 1 where something may be somebody's, or
-could not be read. What is not looked for is named at the end.`,
+is provably synthetic, because a standard or its issuer reserves it. Names, places,
+organisations, postal addresses and dates are counted, too; what finds those errs,
+so nothing depends on it, and it takes most of the time. A value is shown by its
+shape alone. Exits with 1 where an identifier may be somebody's, or something could
+not be read. What is not looked for is named at the end.`,
 		Example: "  proofbox contents scan data/tickets.jsonl\n  proofbox contents scan . --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := oneSet(cmd, args)
 			if err != nil {
 				return err
 			}
-			scan, err := a.client.ScanContents(cmd.Context(), path)
+			scan, err := a.client.ScanContents(cmd.Context(), path, !identifiers)
 			if err != nil {
 				return err
 			}
@@ -67,6 +70,7 @@ could not be read. What is not looked for is named at the end.`,
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&identifiers, "identifiers", false, "look for identifiers and secrets alone, which is much faster")
 	a.jsonFlag(cmd)
 	return cmd
 }
@@ -77,7 +81,7 @@ func (a *app) showScan(s proofbox.Scan) {
 		a.printf("  %6d  %s, %d provably synthetic\n", k.Found, k.Kind, k.Synthetic)
 	}
 	for _, f := range s.Findings {
-		if f.Synthetic == "" {
+		if f.Identifier && f.Synthetic == "" {
 			a.printf("%s: %s %s\n", placeText(f.Place), f.Kind, f.Shape)
 		}
 	}

@@ -33,6 +33,7 @@ type Scanner interface {
 // What cmd/proofbox-contents is told to do.
 const (
 	ScanOrder  = "scan"
+	NamesOrder = "names" // a scan that looks for names, too
 	RulesOrder = "rules"
 )
 
@@ -50,6 +51,13 @@ type Program string
 func (p Program) Scan(ctx context.Context, path string) (*Scanned, error) {
 	var found Scanned
 	return &found, p.ask(ctx, &found, ScanOrder, path)
+}
+
+// Names scans as [Program.Scan] does, and for names, places and addresses, too.
+// No class claims anything about those.
+func (p Program) Names(ctx context.Context, path string) (*Scanned, error) {
+	var found Scanned
+	return &found, p.ask(ctx, &found, NamesOrder, path)
 }
 
 // Rules gives the digest of the rules that [Program.Scan] works by.

@@ -14,9 +14,14 @@ import (
 	"proofbox/internal/box/jail"
 )
 
-// Scan looks for identifiers and secrets in a data set.
-func (d *Daemon) Scan(ctx context.Context, path string) (proofbox.Scan, error) {
-	found, err := d.contents.Scanner.Scan(ctx, path)
+// Scan looks for identifiers and secrets in a data set, and for names where that
+// is asked for.
+func (d *Daemon) Scan(ctx context.Context, path string, names bool) (proofbox.Scan, error) {
+	look := d.program.Scan
+	if names {
+		look = d.program.Names
+	}
+	found, err := look(ctx, path)
 	if err != nil {
 		return proofbox.Scan{}, err
 	}

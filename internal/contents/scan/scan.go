@@ -16,18 +16,24 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/zricethezav/gitleaks/v8/config"
 
 	"proofbox"
+	"proofbox/internal/contents/names"
 	"proofbox/internal/contents/tree"
 )
 
 // version changes whenever this package finds other things than before.
 const version = 1
 
-// blind names what is not looked for.
-var blind = []string{"names", "postal addresses", "organisations and places", "text in pictures", "text that is encoded (base64, percent)"}
+// What is not looked for: by those who look for identifiers alone, and by
+// everybody.
+var (
+	nameless = []string{"names", "postal addresses", "organisations and places"}
+	blind    = []string{"text in pictures", "text that is encoded (base64, percent)"}
+)
 
 // Rules is the digest of the rules: of this package's version, its tables and
 // gitleaks' configuration.
@@ -50,13 +56,23 @@ type Result struct {
 
 // Path scans a file, or a folder with all that is in it. The error is about the
 // scan as a whole; what one file is about is a problem in the result.
-func Path(ctx context.Context, path string) (*Result, error) {
+func Path(ctx context.Context, path string) (*Result, error) { return look(ctx, path, false) }
+
+// Names scans as [Path] does, and for names, places, addresses and the like, too,
+// which takes much longer. Those are no identifiers, because what finds them
+// errs.
+func Names(ctx context.Context, path string) (*Result, error) { return look(ctx, path, true) }
+
+func look(ctx context.Context, path string, named bool) (*Result, error) {
 	secrets, err := newSecrets()
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}}
-	c.result.Path, c.result.Rules, c.result.Blind = path, Rules(), blind
+	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, named: named}
+	c.result.Path, c.result.Rules, c.result.Blind = path, Rules(), slices.Concat(nameless, blind)
+	if named {
+		c.result.Rules, c.result.Blind = c.result.Rules+"+"+names.Version(), blind
+	}
 	if err := tree.Walk(ctx, path, c.file); err != nil {
 		return nil, err
 	}
@@ -71,6 +87,7 @@ type collector struct {
 	secrets          *secrets
 	place            proofbox.Place // of the file that is read; its record and field are of the last value
 	nested           int            // depth of documents in strings
+	named            bool           // names are looked for
 	sentinel         *Sentinel      // takes what is found, where records are looked at as they come in
 }
 
@@ -119,6 +136,41 @@ func (p *position) of(i int) int64 {
 	return at
 }
 
+// nameConfidence is below that of any identifier, which therefore wins where
+// both are found.
+const nameConfidence = .5
+
+// numberFields are words for what a number in a field can say of somebody.
+var numberFields = []string{"age", "date", "birth", "dob", "zip", "post", "plz", "year"}
+
+// named adds the names in a text to what else was found there. A field that is
+// nothing but a number is none, unless it is called so.
+func named(hits []hit, field, text string) []hit {
+	if field != "" && !strings.ContainsFunc(text, unicode.IsLetter) && !mentions(strings.ToLower(field), numberFields) {
+		return hits
+	}
+	for _, s := range names.Find(field, text) {
+		hits = append(hits, hit{start: s.Start, end: s.End, kind: s.Kind, confidence: nameConfidence, attribute: true})
+	}
+	hits = settle(hits)
+	for _, h := range hits { // as they were before the parts
+		if h.kind == "address" {
+			hits = append(hits, parts(text, h)...)
+		}
+	}
+	return hits
+}
+
+// parts are an address's town, street and so on. They are findings beside the
+// whole one, because either may be what somebody looks for.
+func parts(text string, address hit) []hit {
+	var list []hit
+	for _, s := range names.Parts(text, names.Span{Start: address.start, End: address.end}) {
+		list = append(list, hit{start: s.Start, end: s.End, kind: s.Kind, confidence: nameConfidence, attribute: true})
+	}
+	return list
+}
+
 // maxNested bounds the depth of documents in strings of documents.
 const maxNested = 4
 
@@ -126,7 +178,11 @@ const maxNested = 4
 func (c *collector) take(v value) {
 	c.result.Values++
 	c.place.Record, c.place.Field = v.record, v.field
-	for _, h := range identify(v.field, v.text) {
+	hits := identify(v.field, v.text)
+	if c.named {
+		hits = named(hits, v.field, v.text)
+	}
+	for _, h := range hits {
 		if h.end > v.seen {
 			c.report(v, h)
 		}

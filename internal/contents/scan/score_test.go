@@ -83,12 +83,7 @@ func score(t *testing.T, scores map[string]*tally, text labelled) {
 		}
 		return scores[label]
 	}
-	var hits []hit
-	for _, h := range identify("", text.Text) {
-		if !h.attribute {
-			hits = append(hits, h)
-		}
-	}
+	hits := named(identify("", text.Text), "", text.Text)
 	used := make([]bool, len(hits))
 	for _, s := range text.Spans {
 		start, end := len(string(runes[:s.Start])), len(string(runes[:s.End]))
@@ -120,6 +115,9 @@ func score(t *testing.T, scores map[string]*tally, text labelled) {
 	for i, h := range hits {
 		if !used[i] {
 			count(" all").wrong++
+			if h.attribute {
+				continue
+			}
 			count(" structured").wrong++
 			if testing.Verbose() {
 				t.Logf("wrong %s %q in %q", h.kind, text.Text[h.start:h.end], text.Text[max(0, h.start-30):h.start])
