@@ -336,3 +336,33 @@ func TestProgram(t *testing.T) {
 		t.Errorf("an ended scan: %v, want %v", err, context.Canceled)
 	}
 }
+
+// swapping is a scanner of newer rules, who finds that the set was swapped since
+// it was copied.
+type swapping struct {
+	Program
+	dir string
+}
+
+func (s swapping) Rules(context.Context) (string, error) { return "newer", nil }
+
+func (s swapping) Scan(ctx context.Context, path string) (*Scanned, error) {
+	if err := os.WriteFile(filepath.Join(s.dir, "a.csv"), []byte(export), 0o644); err != nil {
+		return nil, err
+	}
+	return s.Program.Scan(ctx, path)
+}
+
+// TestFreezeRace: newer rules look at the copy that the box gets, and not at what
+// the set has become.
+func TestFreezeRace(t *testing.T) {
+	t.Parallel()
+	key := newKey(t)
+	dir, to := sealed(t, key), filepath.Join(t.TempDir(), "copy")
+	k := &Keeper{Key: key, Scanner: swapping{program, dir}}
+	if _, err := k.Freeze(t.Context(), dir, proofbox.Synthetic, to, now); err != nil {
+		t.Fatal(err)
+	}
+	_, err := k.Freeze(t.Context(), dir, proofbox.Synthetic, to+"2", now)
+	refused(t, err, "contents-as-sealed", "a.csv")
+}

@@ -45,7 +45,8 @@ const (
 )
 
 // Mount begins to watch the copy at a path that [Keeper.Freeze] has made.
-// alarm is called for each change that makes it another than the seal says.
+// alarm is called where a change makes it another than the seal says: at once, and
+// again with the record that shows it, before [Mount.Close] returns.
 func (k *Keeper) Mount(path string, seal proofbox.Seal, alarm func(*proofbox.Refusal)) (*Mount, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
@@ -169,10 +170,11 @@ func (m *Mount) compare() bool {
 	if disagrees == nil {
 		return true
 	}
-	if refusal, ok := errors.AsType[*proofbox.Refusal](m.keeper.explain(ctx, m.path, m.seal, disagrees, time.Now())); ok {
-		disagrees = refusal
-	}
+	explained := *disagrees // the box must not wait for a scan to be ended
 	m.alarm(disagrees)
+	if refusal, ok := errors.AsType[*proofbox.Refusal](m.keeper.explain(ctx, m.path, m.seal, &explained, time.Now())); ok {
+		m.alarm(refusal)
+	}
 	return false
 }
 

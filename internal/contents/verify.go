@@ -20,14 +20,14 @@ import (
 // seal, the scan. class is what the set is meant to be; empty for whatever its
 // seal says. The error is a [*proofbox.Refusal] that names what disagrees.
 func (k *Keeper) Verify(ctx context.Context, path string, class proofbox.Class, now time.Time) (proofbox.Verified, error) {
-	return k.verify(ctx, path, class, now, func(proofbox.SealedFile) (io.WriteCloser, error) { return nothing{io.Discard}, nil })
+	return k.verify(ctx, path, path, class, now, func(proofbox.SealedFile) (io.WriteCloser, error) { return nothing{io.Discard}, nil })
 }
 
 // Freeze verifies a data set while it copies it to a path that is not there
 // yet. What was verified is the copy, so nothing that happens to the set
 // afterwards is in it.
 func (k *Keeper) Freeze(ctx context.Context, path string, class proofbox.Class, to string, now time.Time) (proofbox.Verified, error) {
-	v, err := k.verify(ctx, path, class, now, func(f proofbox.SealedFile) (io.WriteCloser, error) {
+	v, err := k.verify(ctx, path, to, class, now, func(f proofbox.SealedFile) (io.WriteCloser, error) {
 		target := to
 		if f.Name != "" {
 			target = filepath.Join(to, filepath.FromSlash(string(f.Name)))
@@ -62,8 +62,9 @@ type nothing struct{ io.Writer }
 
 func (nothing) Close() error { return nil }
 
-// verify gives what it reads to a writer for each file.
-func (k *Keeper) verify(ctx context.Context, path string, class proofbox.Class, now time.Time, to func(proofbox.SealedFile) (io.WriteCloser, error)) (proofbox.Verified, error) {
+// verify gives what it reads to a writer for each file. frozen is where what was
+// read stays: a scan is of that, because path may be another by then.
+func (k *Keeper) verify(ctx context.Context, path, frozen string, class proofbox.Class, now time.Time, to func(proofbox.SealedFile) (io.WriteCloser, error)) (proofbox.Verified, error) {
 	v, err := open(ctx, k.Key, path)
 	if err != nil {
 		return v, err
@@ -87,7 +88,7 @@ func (k *Keeper) verify(ctx context.Context, path string, class proofbox.Class, 
 		return v, err
 	}
 	if v.Seal.Rules != rules {
-		found, err := k.Scanner.Scan(ctx, path)
+		found, err := k.Scanner.Scan(ctx, frozen)
 		if err != nil {
 			return v, err
 		}

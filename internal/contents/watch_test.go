@@ -167,6 +167,7 @@ func TestMountChanged(t *testing.T) {
 			m, to, alarms := mounted(t, key)
 			attack(t, to)
 			refused(t, <-alarms, "contents-as-sealed", "a.csv", "was changed")
+			refused(t, <-alarms, "contents-as-sealed", "a.csv", "was changed", "record 4")
 			if _, _, after := m.Close(); after != "changed" {
 				t.Errorf("afterwards it is %q", after)
 			}

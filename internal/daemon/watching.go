@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"proofbox"
@@ -73,12 +74,12 @@ func (s *session) incoming(road string, r io.Reader) io.Reader {
 	return w.Reader(road, r)
 }
 
-// alarm ends the run, because data in its box is not what it is declared to be. Only the first
-// alarm counts.
+// alarm ends the run, because data in its box is not what it is declared to be.
+// What counts is the first alarm, or what says more about the same.
 func (s *session) alarm(r *proofbox.Refusal) {
 	s.mu.Lock()
 	first := s.refused == nil
-	if first {
+	if first || strings.HasPrefix(r.Reason, s.refused.Reason) {
 		s.refused = r
 	}
 	s.mu.Unlock()
