@@ -297,6 +297,9 @@ func (m *model) setPartly(i int, partly bool) {
 func (f *file) lines(width, height int) []string {
 	out := []string{bold(fit(" "+terminal.Name(string(f.change.Path))+"  ("+f.change.Action()+")", width))}
 	height--
+	if f.split {
+		return append(out, f.sides(width, height)...)
+	}
 	f.top = window(f.top, f.cursor, len(f.text), height)
 	for i := f.top; i < min(len(f.text), f.top+height); i++ {
 		out = append(out, f.line(i, width))
@@ -311,15 +314,21 @@ func (f *file) line(i, width int) string {
 	if l.hunk >= 0 {
 		gutter = f.gutter(l)
 	}
-	chosen := f.from >= 0 && i >= min(f.from, f.cursor) && i <= max(f.from, f.cursor)
-	body := terminal.Escape(l.text)
-	if f.split && l.n > 0 {
-		body = sides(body, width-4)
-	}
-	line := fit(gutter+shifted(expand(body), f.shift), width)
-	switch {
-	case i == f.cursor || chosen:
+	line := fit(gutter+shifted(expand(terminal.Escape(l.text)), f.shift), width)
+	if f.marked(i) {
 		return reverse(pad(line, width))
+	}
+	return l.coloured(line)
+}
+
+// marked says whether the cursor is on a line, or a range has it.
+func (f *file) marked(i int) bool {
+	return i == f.cursor || f.from >= 0 && i >= min(f.from, f.cursor) && i <= max(f.from, f.cursor)
+}
+
+// coloured gives a line, or a part of it, the colour of what it is.
+func (l textLine) coloured(line string) string {
+	switch {
 	case strings.HasPrefix(l.text, "! ") && l.hunk < 0:
 		return bold(line)
 	case strings.HasPrefix(l.text, "@@"):
@@ -336,8 +345,14 @@ func (f *file) line(i, width int) string {
 func (f *file) gutter(l textLine) string {
 	h := f.change.Hunks[l.hunk]
 	mark := map[proofbox.Choice]string{proofbox.Open: " ", proofbox.Take: "y", proofbox.Drop: "n"}[h.Choice]
+	if len(h.Lines) > 0 && h.Choice == proofbox.Take && l.n == 0 {
+		mark = "~"
+	}
 	if h.Kept {
 		mark = "k"
+	}
+	if h.Kept && len(h.Lines) > 0 && l.n == 0 {
+		mark = "p"
 	}
 	switch {
 	case l.n == 0 && strings.HasPrefix(l.text, "\\"):
@@ -358,21 +373,4 @@ func shifted(line string, by int) string {
 		line = line[size:]
 	}
 	return line
-}
-
-// sides puts a line of a hunk on the old or the new side, or on both.
-func sides(line string, width int) string {
-	half := max(10, (width-3)/2)
-	text := expand(line)
-	sign, body := " ", text
-	if text != "" {
-		sign, body = text[:1], text[1:]
-	}
-	switch sign {
-	case "-":
-		return pad(fit(text, half), half) + " │ "
-	case "+":
-		return strings.Repeat(" ", half) + " │ " + fit(text, half)
-	}
-	return pad(fit(" "+body, half), half) + " │ " + fit(" "+body, half)
 }

@@ -282,9 +282,20 @@ func (m *model) askKeep() tea.Cmd {
 		m.status = "decisions are being written; try again"
 		return nil
 	}
-	what := fmt.Sprintf("Apply to %s: %s, and parts of %s?", terminal.Name(m.diff.Original), changes(n), changes(parts))
+	what := fmt.Sprintf("Apply to %s: %s?", terminal.Name(m.diff.Original), amounts(n, parts))
 	m.ask = &question{lines: []string{what, "", "y applies them, any other key does not. `proofbox undo` takes it back."}, yes: func() tea.Cmd { return m.keep("") }}
 	return nil
+}
+
+// amounts says how many changes are whole, and how many in part.
+func amounts(whole, parts int) string {
+	switch {
+	case parts == 0:
+		return changes(whole)
+	case whole == 0:
+		return "parts of " + changes(parts)
+	}
+	return changes(whole) + ", and parts of " + changes(parts)
 }
 
 func changes(n int) string {
@@ -348,7 +359,7 @@ func (m *model) View() tea.View {
 func (m *model) screen() []string {
 	var body []string
 	height := max(1, m.height-3)
-	title, keys := m.title(), "↑↓ enter open  y keep  n discard  u undecide  / find  f filter  a apply  ? q"
+	title, keys := m.title(), "enter open  y keep  n discard  u undecide  / find  f filter  a apply  ? help"
 	switch {
 	case m.ask != nil:
 		body, keys = wrap(m.ask.lines, m.width), "y yes  any other key no"
@@ -360,7 +371,7 @@ func (m *model) screen() []string {
 	case m.help:
 		body, keys = strings.Split(help, "\n"), "any key goes on"
 	case m.file != nil:
-		body, keys = m.file.lines(m.width, height), "tab hunk  y/n/u hunk  Y/N/U file  v range  b block  s sides  a apply  ?  esc"
+		body, keys = m.file.lines(m.width, height), "tab next  y n u hunk  Y N U file  v range  b block  s sides  ? help  esc back"
 	default:
 		body = m.list.lines(m.diff.Changes, m.width, height)
 	}
@@ -380,10 +391,11 @@ func (m *model) screen() []string {
 
 // title says where one is, and how far.
 func (m *model) title() string {
-	open, take, drop, hazards := 0, 0, 0, 0
+	open, take, drop, done, hazards := 0, 0, 0, 0, 0
 	for _, c := range m.diff.Changes {
 		switch {
 		case c.Kept:
+			done++
 		case c.Choice == proofbox.Take || m.list.partly[c.Path]:
 			take++
 		case c.Choice == proofbox.Drop:
@@ -396,31 +408,32 @@ func (m *model) title() string {
 		}
 	}
 	text := fmt.Sprintf(" run %s: %d changes, %d keep, %d discard, %d open", m.diff.Run, len(m.diff.Changes), take, drop, open)
+	if done > 0 {
+		text += fmt.Sprintf(", %d kept", done)
+	}
 	if hazards > 0 {
 		text += fmt.Sprintf(", %d !", hazards)
 	}
 	return text
 }
 
-const help = `In the list
-  ↑ ↓ PgUp PgDn g G    move
-  enter →              open a change; close or open a folder
-  y n u                keep, discard, undecide: a change, or all in a folder
-  /                    search in the paths
-  f                    list all, what would run or hides text, or what is open
-
+const help = `In the list                    ↑ ↓ PgUp PgDn g G  move
+  enter →    open a change; close or open a folder
+  y n u      keep, discard, undecide: a change, or all in a folder
+  /          search in the paths
+  f          list all, what would run here or hides text, or what is open
 In a change
-  ↑ ↓ PgUp PgDn g G    move by line            tab shift+tab  by hunk
-  y n u                keep, discard, undecide the hunk, or the lines of a range
-  Y N U                the whole change
-  v                    begin a range of lines
-  b                    make a range of the changed lines around the cursor
-  s                    old and new side by side, or one below the other
-  > <                  show what is further right, or left, in long lines
-  esc ←                back
+  tab  shift+tab  the next hunk, the one before
+  y n u      keep, discard, undecide the hunk, or the lines of a range
+  Y N U      the whole change
+  v          begin a range of lines, which ends at the cursor
+  b          make a range of the changed lines around the cursor
+  s          old and new side by side, or one below the other
+  > <        show what is further right, or left, in long lines
+  esc ←      back
+Everywhere   a  apply what was decided      q  leave; decisions stay
 
-Everywhere
-  a                    apply what was decided  q  leave; decisions stay
-
-[y] keep  [n] discard  [~] keep some hunks  [ ] open  [x] never kept
-[k] kept  [p] some hunks kept  ! would run on this machine: wants its own yes`
+[y] keep  [n] discard  [~] keep some hunks or lines  [ ] open
+[k] kept  [p] some of it is kept  [x] never kept
+!   would run on this machine or hides text: wants a yes of its own
+A added  M modified  D deleted  +12 -3 lines that come and go`
