@@ -60,6 +60,9 @@ type Change struct {
 	// Notes say what else a reader should know, completing "it …": which names of
 	// one file keeping parts, which attributes are not kept.
 	Notes []string `json:"notes,omitempty"`
+	// Packages are what a lock file has of packages that it had not, or had
+	// otherwise: the first of them, where there are very many.
+	Packages []LockedPackage `json:"packages,omitempty"`
 	// Hazards say what the change would run on the machine of whoever keeps it, and
 	// what it hides from a reader. A change with any is kept only with a yes of
 	// its own.
@@ -80,6 +83,43 @@ type Change struct {
 	// Hunks are the parts of a change of text that can be decided on one by
 	// one; set by [Diff] where the text is asked for.
 	Hunks []Hunk `json:"hunks,omitempty"`
+}
+
+// LockedPackage is a package that a lock file brings, changes or drops.
+type LockedPackage struct {
+	Name string `json:"name"`
+	// Before and After are versions; empty where it is not in the lock file.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+	Host   string `json:"host,omitempty"` // where it is fetched from, as far as that is said
+	// Integrity says how the digest of its bytes has changed: "new", "same",
+	// "changed", "gone", or "none" where there is none now and was none.
+	Integrity string `json:"integrity"`
+	Script    bool   `json:"script,omitempty"` // it runs a program when it is installed
+}
+
+// Words tells the package in a line: "a 1.0.0 → 1.1.0, from registry.npmjs.org, other
+// bytes, runs a script when it is installed". It is as hostile as the lock file.
+func (p LockedPackage) Words() string {
+	text := p.Name
+	switch {
+	case p.Before == "":
+		text += " " + p.After + " comes"
+	case p.After == "":
+		return text + " " + p.Before + " goes"
+	case p.Before == p.After:
+		text += " " + p.After
+	default:
+		text += " " + p.Before + " → " + p.After
+	}
+	if p.Host != "" {
+		text += ", from " + p.Host
+	}
+	text += map[string]string{"none": ", without a digest", "gone": ", its digest is gone", "changed": ", other bytes"}[p.Integrity]
+	if p.Script {
+		text += ", runs a script when it is installed"
+	}
+	return text
 }
 
 // Hazard is one reason for which a change wants a yes of its own.

@@ -190,8 +190,11 @@ func (b *bench) screen(ctx context.Context, id string) error {
 			quiet(said, 100*time.Millisecond)
 		}
 	}
-	if _, err := master.WriteString("\x1bq"); err != nil {
-		return err
+	for range 2 { // the first may find that a decision is being written
+		if _, err := master.WriteString("q"); err != nil {
+			return err
+		}
+		quiet(said, 100*time.Millisecond)
 	}
 	if err := cmd.Wait(); err != nil {
 		return fmt.Errorf("the review: %w", err)

@@ -193,7 +193,17 @@ func (a *app) showNotes(c proofbox.Change) {
 	for _, n := range c.Notes {
 		a.printf("  %8s  %s\n", "", terminal.Escape(n))
 	}
+	for i, p := range c.Packages {
+		if more := len(c.Packages) - i; i == maxPackages && more > 1 {
+			a.printf("  %8s  and %d packages more\n", "", more)
+			break
+		}
+		a.printf("  %8s  %s\n", "", terminal.Name(p.Words()))
+	}
 }
+
+// maxPackages is up to how many packages of a lock file are listed.
+const maxPackages = 20
 
 // showHazards says what a change would run, and how to say yes to it.
 func (a *app) showHazards(c proofbox.Change) {

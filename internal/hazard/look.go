@@ -160,7 +160,7 @@ func lockfile(before, after string) []string {
 	if n := len(installScript.FindAllString(after, -1)) - len(installScript.FindAllString(before, -1)); n > 0 {
 		words = append(words, fmt.Sprintf("has the next install run the scripts of %d more packages", n))
 	}
-	return words
+	return append(words, tampered(before, after)...)
 }
 
 // goModule looks for directives that replace code or run tools.

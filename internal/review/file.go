@@ -68,6 +68,9 @@ func newFile(c proofbox.Change, diff string) *file {
 	for _, n := range c.Notes {
 		add("# it "+n, -1, 0)
 	}
+	for _, p := range c.Packages {
+		add("# package "+p.Words(), -1, 0)
+	}
 	if c.Refused != "" {
 		add("! never kept: "+c.Refused, -1, 0)
 	}

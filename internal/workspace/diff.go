@@ -125,6 +125,7 @@ func (c *Changes) count(change *proofbox.Change) error {
 		return nil
 	}
 	change.Hazards = hazard.Of(*change, before, after)
+	change.Packages = hazard.Packages(string(change.Path), before, after)
 	hunks := hunksBetween(before, after)
 	for i := range hunks {
 		change.Insertions += hunks[i].count("+")

@@ -32,6 +32,9 @@ func notes(c proofbox.Change) string {
 	for _, n := range c.Notes {
 		note("%s %s", name, n)
 	}
+	for _, p := range c.Packages {
+		note("%s package %q", name, p.Words())
+	}
 	for _, h := range c.Hazards {
 		if h.Line > 0 {
 			note("! %s line %d %s", name, h.Line, h.Words)
