@@ -26,6 +26,7 @@ func apply(t *target, todo []step) error {
 
 func putInPlace(t *target, todo []step) error {
 	for _, p := range phases(todo) {
+		t.forget()
 		for _, s := range p.steps {
 			if err := p.apply(t, s); err != nil {
 				return fmt.Errorf("keeping %q: %w", s.change.Path, explainWrite(err))
@@ -94,8 +95,8 @@ var errChanged = errors.New("it has changed in the original just now")
 
 // still looks once more whether a name is what was checked. Of a folder only the
 // identity counts, because this keep itself changes what is in it.
-func (s step) still(dir *os.File, base string) error {
-	now, err := lookAt(int(dir.Fd()), base)
+func (s step) still(dir *folder, base string) error {
+	now, err := lookAt(dir.fd, base)
 	switch {
 	case err != nil:
 		return err
@@ -122,7 +123,7 @@ func openUp(t *target, s step) error {
 	if err := s.still(dir, base); err != nil {
 		return err
 	}
-	return chmodAt(int(dir.Fd()), base, s.seen.mode|0o700)
+	return chmodAt(dir.fd, base, s.seen.mode|0o700)
 }
 
 // remove removes a path.
@@ -138,12 +139,12 @@ func remove(t *target, s step) error {
 	return unlink(dir, base, s.change.Before)
 }
 
-func unlink(dir *os.File, base string, e proofbox.Entry) error {
+func unlink(dir *folder, base string, e proofbox.Entry) error {
 	flags := 0
 	if e.Kind == proofbox.Folder {
 		flags = unix.AT_REMOVEDIR
 	}
-	return unix.Unlinkat(int(dir.Fd()), base, flags)
+	return unix.Unlinkat(dir.fd, base, flags)
 }
 
 // makeFolder makes a folder that its owner may write to; setMode comes later.
@@ -166,7 +167,7 @@ func setMode(t *target, s step) error {
 		return err
 	}
 	defer dir.Close()
-	return chmodAt(int(dir.Fd()), base, statMode(s.change.After.Mode))
+	return chmodAt(dir.fd, base, statMode(s.change.After.Mode))
 }
 
 // ensure makes a folder and those above it where they are missing, for the
@@ -189,11 +190,11 @@ func (t *target) ensure(p string) error {
 		return err
 	}
 	defer dir.Close()
-	if err := unix.Mkdirat(int(dir.Fd()), base, 0o755); err != nil {
+	if err := unix.Mkdirat(dir.fd, base, 0o755); err != nil {
 		return err
 	}
 	var like unix.Stat_t
-	if err := unix.Fstat(int(dir.Fd()), &like); err != nil {
+	if err := unix.Fstat(dir.fd, &like); err != nil {
 		return err
 	}
 	return give(dir, base, &like)
@@ -201,11 +202,11 @@ func (t *target) ensure(p string) error {
 
 // give makes a new name belong to whom another belongs. Only root can give, and
 // only root's runs need it.
-func give(dir *os.File, base string, like *unix.Stat_t) error {
+func give(dir *folder, base string, like *unix.Stat_t) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	return unix.Fchownat(int(dir.Fd()), base, int(like.Uid), int(like.Gid), unix.AT_SYMLINK_NOFOLLOW)
+	return unix.Fchownat(dir.fd, base, int(like.Uid), int(like.Gid), unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // place chooses the temporary names: each in the nearest folder above its path
@@ -277,51 +278,54 @@ func (t *target) usable(dir string, leaving, known map[string]bool) bool {
 }
 
 // stageOne makes the new file or link of a step under its temporary name, with
-// everything that it will have: bytes, owner, attributes, mode.
+// everything that it will have: bytes, owner, attributes, mode. It inherits from the
+// path that it will replace, or the owner of the folder that it will be in.
 func (c *Changes) stageOne(t *target, s step) error {
+	var like unix.Stat_t
+	if err := t.stat(string(s.change.Path), &like); err != nil {
+		if err := t.statNearest(string(s.change.Path), &like); err != nil {
+			return err
+		}
+	}
 	dir, temp, err := t.parent(s.temp)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	if err := c.create(dir, temp, s.change.After); err != nil {
-		return err
-	}
-	return t.inherit(dir, temp, s)
-}
-
-// inherit gives a temporary name what the path that it will replace has, or the
-// owner of the folder that it will be in.
-func (t *target) inherit(dir *os.File, temp string, s step) error {
-	var st unix.Stat_t
-	old := &st
-	if err := t.stat(string(s.change.Path), old); err != nil {
-		if err := t.statNearest(string(s.change.Path), old); err != nil {
+	if e := s.change.After; e.Kind == proofbox.Symlink {
+		if err := unix.Symlinkat(string(e.Target), dir.fd, temp); err != nil {
 			return err
 		}
+		return give(dir, temp, &like)
 	}
-	if err := give(dir, temp, old); err != nil {
+	return c.stageFile(t, s, dir, temp, &like)
+}
+
+func (c *Changes) stageFile(t *target, s step, dir *folder, temp string, like *unix.Stat_t) error {
+	out, err := c.create(dir, temp, s.change.After)
+	if err != nil {
 		return err
 	}
-	if s.change.After.Kind != proofbox.File {
-		return nil
+	defer out.Close()
+	if err := give(dir, temp, like); err != nil {
+		return err
 	}
 	if s.seen != nil && s.seen.kind() == unix.S_IFREG {
-		if err := t.copyAttributes(dir, temp, string(s.change.Path)); err != nil {
+		if err := t.copyAttributes(out, string(s.change.Path)); err != nil {
 			return err
 		}
 	}
 	// chown takes bits away, so the mode comes after.
-	return chmodAt(int(dir.Fd()), temp, statMode(s.change.After.Mode))
+	return unix.Fchmod(int(out.Fd()), statMode(s.change.After.Mode)&0o7777)
 }
 
 // stat looks at a path of the original, not at what a link points to.
 func (t *target) stat(p string, st *unix.Stat_t) error {
-	fd, err := openBeneath(t.root, p, unix.O_PATH)
+	dir, base, err := t.parent(p)
 	if err != nil {
 		return err
 	}
-	return errors.Join(unix.Fstat(fd, st), unix.Close(fd))
+	return errors.Join(unix.Fstatat(dir.fd, base, st, unix.AT_SYMLINK_NOFOLLOW), dir.Close())
 }
 
 // statNearest looks at the nearest folder above a path that there is.
@@ -336,8 +340,13 @@ func (t *target) statNearest(p string, st *unix.Stat_t) error {
 
 // copyAttributes copies the extended attributes of a file that is replaced, but
 // those that give its program rights.
-func (t *target) copyAttributes(dir *os.File, temp, from string) error {
-	old, err := openFile(t.root, from)
+func (t *target) copyAttributes(to *os.File, from string) error {
+	dir, base, err := t.parent(from)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	old, err := openFile(dir.fd, base)
 	if errors.Is(err, unix.EACCES) {
 		return nil // whoever may not read it sees none of them
 	}
@@ -345,19 +354,18 @@ func (t *target) copyAttributes(dir *os.File, temp, from string) error {
 		return err
 	}
 	defer old.Close()
-	names := make([]byte, 64<<10) // XATTR_LIST_MAX
+	names := make([]byte, 1<<10)
 	n, err := unix.Flistxattr(int(old.Fd()), names)
+	if errors.Is(err, unix.ERANGE) {
+		names = make([]byte, maxAttributes)
+		n, err = unix.Flistxattr(int(old.Fd()), names)
+	}
 	if errors.Is(err, unix.ENOTSUP) || n == 0 {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	to, err := openFile(int(dir.Fd()), temp)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
 	value := make([]byte, 64<<10) // XATTR_SIZE_MAX
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
 		if name == "security.capability" {
@@ -406,8 +414,8 @@ func replace(t *target, s step) error {
 }
 
 // tidy removes a temporary name that may not have been made.
-func tidy(dir *os.File, temp string) error {
-	if err := unix.Unlinkat(int(dir.Fd()), temp, 0); err != nil && !errors.Is(err, unix.ENOENT) {
+func tidy(dir *folder, temp string) error {
+	if err := unix.Unlinkat(dir.fd, temp, 0); err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
 	return nil
@@ -415,41 +423,37 @@ func tidy(dir *os.File, temp string) error {
 
 // rename puts a name in another's place. A file system that cannot promise not
 // to replace one has been asked just before whether there is one.
-func rename(from *os.File, temp string, to *os.File, base string, flags uint) error {
-	err := unix.Renameat2(int(from.Fd()), temp, int(to.Fd()), base, flags)
+func rename(from *folder, temp string, to *folder, base string, flags uint) error {
+	err := unix.Renameat2(from.fd, temp, to.fd, base, flags)
 	if flags != 0 && errors.Is(err, unix.EINVAL) {
-		return unix.Renameat(int(from.Fd()), temp, int(to.Fd()), base)
+		return unix.Renameat(from.fd, temp, to.fd, base)
 	}
 	return err
 }
 
-// create makes a new file with a stored file's bytes, or a new link. The bytes
+// create makes a new file with a stored file's bytes, and gives it open. The bytes
 // are verified once more: what is applied is what was shown.
-func (c *Changes) create(dir *os.File, name string, e proofbox.Entry) error {
-	if e.Kind == proofbox.Symlink {
-		return unix.Symlinkat(string(e.Target), int(dir.Fd()), name)
-	}
+func (c *Changes) create(dir *folder, name string, e proofbox.Entry) (*os.File, error) {
 	blob, err := c.blob(e.Digest)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	in, err := os.Open(blob)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer in.Close()
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err := unix.Openat(dir.fd, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	out := os.NewFile(uintptr(fd), name)
-	defer out.Close()
 	digest, err := fill(out, in, e.Size)
+	if err == nil && digest != e.Digest {
+		err = fmt.Errorf("the stored bytes have the digest %s, not %s: the change store was altered", digest, e.Digest)
+	}
 	if err != nil {
-		return err
+		return nil, errors.Join(err, out.Close())
 	}
-	if digest != e.Digest {
-		return fmt.Errorf("the stored bytes have the digest %s, not %s: the change store was altered", digest, e.Digest)
-	}
-	return nil
+	return out, nil
 }

@@ -75,8 +75,12 @@ const maxAttributes = 64 << 10 // XATTR_LIST_MAX
 // attributes gives the names and values of a file's extended attributes that mean
 // something beyond it: not the overlay's own, nor a security module's labels.
 func attributes(f *os.File) (map[string][]byte, error) {
-	names := make([]byte, maxAttributes)
+	names := make([]byte, 1<<10)
 	n, err := unix.Flistxattr(int(f.Fd()), names)
+	if errors.Is(err, unix.ERANGE) {
+		names = make([]byte, maxAttributes)
+		n, err = unix.Flistxattr(int(f.Fd()), names)
+	}
 	if n == 0 || errors.Is(err, unix.ENOTSUP) {
 		return nil, nil
 	}

@@ -262,7 +262,15 @@ func (c *Changes) putText(text string) (string, error) {
 	return digest, nil
 }
 
+// fill copies a file into an empty one and gives the digest of what was copied.
 func fill(out, in *os.File, size int64) (string, error) {
+	if size <= smallFile {
+		data, err := readSmall(in, size)
+		if err == nil {
+			_, err = out.Write(data)
+		}
+		return hashOf(string(data)), err
+	}
 	if err := copySparse(out, in, size); err != nil {
 		return "", err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -13,7 +12,35 @@ import (
 
 // target is the original while it is written, reached only through its
 // descriptor and without following a link.
-type target struct{ root int }
+type target struct {
+	root int
+	last *folder // the one that was opened last, nil for none
+}
+
+// folder is an open folder of an original. What changes it lies in the same one as
+// the change before more often than not, so the last one stays open.
+type folder struct {
+	fd    int
+	path  string
+	users int
+}
+
+// Close gives a folder up; whoever is last closes it.
+func (f *folder) Close() error {
+	if f.users--; f.users > 0 {
+		return nil
+	}
+	return unix.Close(f.fd)
+}
+
+// forget has the next folder opened anew: the names in which the last one lies have
+// changed.
+func (t *target) forget() {
+	if t.last != nil {
+		t.last.Close()
+		t.last = nil
+	}
+}
 
 // openTarget opens an original for itself alone: the lock is on the folder, so
 // that nothing is made in it, and goes with the descriptor.
@@ -41,21 +68,28 @@ func (e *BusyError) Conflict() bool { return true }
 // close gives the lock up by itself: a process that is being started right now
 // may have the descriptor for a moment longer.
 func (t *target) close() {
+	t.forget()
 	_ = unix.Flock(t.root, unix.LOCK_UN) // the close does it, too
 	unix.Close(t.root)
 }
 
 // parent opens the folder that holds a path.
-func (t *target) parent(p string) (*os.File, string, error) {
+func (t *target) parent(p string) (*folder, string, error) {
 	if !validPath(p) {
 		return nil, "", fmt.Errorf("%q is no path inside the workspace", p)
 	}
 	dir, base := splitPath(p)
+	if t.last != nil && t.last.path == dir {
+		t.last.users++
+		return t.last, base, nil
+	}
 	fd, err := openBeneath(t.root, dir, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, "", err
 	}
-	return os.NewFile(uintptr(fd), dir), base, nil
+	t.forget()
+	t.last = &folder{fd: fd, path: dir, users: 2} // the caller, and whoever comes next
+	return t.last, base, nil
 }
 
 // step is a path to write: from what the original has now to exactly what it
@@ -85,11 +119,11 @@ func (t *target) look(p string) (proofbox.Entry, *entry, error) {
 		return absent, nil, err
 	}
 	defer dir.Close()
-	seen, err := lookAt(int(dir.Fd()), base)
+	seen, err := lookAt(dir.fd, base)
 	if seen == nil || err != nil {
 		return absent, nil, err
 	}
-	now, err := t.describe(int(dir.Fd()), base, seen)
+	now, err := t.describe(dir.fd, base, seen)
 	return now, seen, err
 }
 
