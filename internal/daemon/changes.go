@@ -49,7 +49,7 @@ func (d *Daemon) changed(ctx context.Context, name string) (*proofbox.Run, *work
 	case run.Plan.Workspace == nil:
 		return nil, nil, &StateError{Run: id, Why: "it had no workspace"}
 	}
-	changes, err := workspace.Load(filepath.Join(d.store.dir(id), changesDir))
+	changes, err := d.shelf.Load(filepath.Join(d.store.dir(id), changesDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, &StateError{Run: id, Why: "it has no changes to look at: " + run.Ended}
 	}

@@ -22,6 +22,7 @@ import (
 	"proofbox/internal/contents"
 	"proofbox/internal/debian"
 	"proofbox/internal/gateway"
+	"proofbox/internal/workspace"
 )
 
 // Daemon runs boxes. It may be used from many goroutines, and several daemons,
@@ -38,6 +39,7 @@ type Daemon struct {
 	program  contents.Program // what looks at data
 	key      *audit.Key
 	log      *audit.Log
+	shelf    workspace.Shelf
 
 	mu     sync.Mutex
 	active map[string]*session // runs that this process supervises, guarded by mu

@@ -170,3 +170,29 @@ func TestKeptFilesBelongToTheOriginalsOwner(t *testing.T) {
 		}
 	}
 }
+
+// TestShelfGivesWhatIsThere: what was remembered is the caller's own, and is read
+// anew once it has changed.
+func TestShelfGivesWhatIsThere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, map[string]string{"a": "1", "b": "1"}).freeze(t, false)
+	plant(t, s.upper, map[string]string{"a": "2", "b": "2"})
+	s.collect(t)
+	var shelf Shelf
+	first := value[*Changes](t)(shelf.Load(s.store))
+	must(t, first.Decide(proofbox.ChoiceRequest{Choice: proofbox.Drop, Paths: []proofbox.Raw{"a"}}))
+	first.List()[1].Refused = "altered by its owner"
+	second := value[*Changes](t)(shelf.Load(s.store))
+	if second.List()[0].Choice != proofbox.Drop || second.List()[1].Refused != "" {
+		t.Errorf("the second time it is %+v", second.List())
+	}
+	_, err := s.keep(second, "b")
+	must(t, err)
+	if third := value[*Changes](t)(shelf.Load(s.store)); !third.List()[1].Kept || third.List()[0].Kept {
+		t.Errorf("after a keep it is %+v", third.List())
+	}
+	must(t, os.RemoveAll(s.store))
+	if _, err := shelf.Load(s.store); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what is gone gives %v", err)
+	}
+}

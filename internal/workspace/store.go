@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"proofbox"
 )
@@ -39,13 +40,44 @@ type storedChanges struct {
 // maxIndex bounds the index of a store, in bytes.
 const maxIndex = 1 << 30
 
-// Load reads the changes that a run has collected in a folder.
-func Load(dir string) (*Changes, error) {
+// Shelf remembers the changes that were loaded last, for whoever asks for the same
+// again and again, as a review does with every key. The zero value is empty.
+type Shelf struct {
+	mu   sync.Mutex
+	dir  string        // guarded by mu
+	file entry         // guarded by mu; the index as it was read
+	list storedChanges // guarded by mu; what is in it is never changed
+}
+
+// Load is as the function of that name. What it gives is the caller's own.
+func (s *Shelf) Load(dir string) (*Changes, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	f, err := os.Open(filepath.Join(dir, changesFile))
 	if err != nil {
 		return nil, fmt.Errorf("reading the changes: %w", err)
 	}
 	defer f.Close()
+	now, err := identity(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading the changes: %w", err)
+	}
+	if s.dir != dir || !s.file.same(&now) {
+		c, err := load(dir, f)
+		if err != nil {
+			return nil, err
+		}
+		s.dir, s.file, s.list = dir, now, c.list
+	}
+	c := &Changes{dir: dir, list: s.list}
+	c.list.Changes, c.list.Warnings = slices.Clone(s.list.Changes), slices.Clone(s.list.Warnings)
+	return c, c.loadDecisions()
+}
+
+// Load reads the changes that a run has collected in a folder.
+func Load(dir string) (*Changes, error) { return new(Shelf).Load(dir) }
+
+func load(dir string, f *os.File) (*Changes, error) {
 	c := &Changes{dir: dir}
 	if err := json.NewDecoder(io.LimitReader(f, maxIndex)).Decode(&c.list); err != nil {
 		return nil, fmt.Errorf("reading the changes: %w", err)
@@ -53,10 +85,7 @@ func Load(dir string) (*Changes, error) {
 	if err := c.list.check(); err != nil {
 		return nil, fmt.Errorf("reading the changes: %w", err)
 	}
-	if err := c.list.mark(); err != nil {
-		return nil, err
-	}
-	return c, c.loadDecisions()
+	return c, c.list.mark()
 }
 
 // check holds what was read against what is ever written.
