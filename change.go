@@ -226,4 +226,14 @@ type KeepReceipt struct {
 	Refused []Change `json:"refused,omitempty"`
 	// Proof is the proof that the keep is bound to.
 	Proof *Proof `json:"proof,omitempty"`
+	// Commit is where the changes went, instead of the original.
+	Commit *Commit `json:"commit,omitempty"`
+}
+
+// Commit is a commit of kept changes.
+type Commit struct {
+	Branch string `json:"branch"`
+	ID     string `json:"id"`
+	Parent string `json:"parent,omitempty"` // the commit that it is on top of
+	Author string `json:"author"`           // "NAME <ADDRESS>"
 }

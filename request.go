@@ -72,6 +72,18 @@ type KeepRequest struct {
 	// Proven, where it is set, is the digest of the proof that the keep is bound
 	// to, see [Proof.Shown]: one of this run that has passed.
 	Proven string `json:"proven,omitempty"`
+	// Commit, where it is set, has the changes committed to a branch of the
+	// repository that the original lies in, and the original left as it is.
+	Commit *CommitRequest `json:"commit,omitempty"`
+}
+
+// CommitRequest says how changes are committed.
+type CommitRequest struct {
+	// Branch is where the commit goes, on top of what is there, or of what is
+	// checked out where there is no such branch yet. Empty means "proofbox/" and
+	// the run's ID.
+	Branch  string `json:"branch,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 // Event is what a run or another long step says while it goes on. One field is

@@ -42,14 +42,21 @@ line. Hunk 0 is a change of mode. --patch reads a patch that "proofbox diff RUN
 With --prove, the command after -- runs first, in a fresh box of the run's terms, on
 the original with exactly what would be kept. Where it fails, nothing is written,
 and the first set of the changes with which it fails is named: in the order of their
-paths, found by halves in further boxes.`
+paths, found by halves in further boxes.
+
+With --commit, what is kept goes into a commit, by you, on top of the branch or, where
+there is none of that name, of what is checked out, merged with that. The index, the
+files and the branch that is checked out stay as they are. No hook, filter or setting
+of the repository runs: files that need a filter are left out, and so is what git
+ignores.`
 
 // keepFlags are what keep is told to keep.
 type keepFlags struct {
 	all, decided, yes bool
 	hunks, allow      []string
 	patch, conflict   string
-	prove             bool
+	prove, commit     bool
+	branch, message   string
 	command           []string // what must pass first, with prove
 }
 
@@ -69,6 +76,9 @@ func (a *app) keepCommand() *cobra.Command {
 			if len(args) == 0 {
 				return oneRun(cmd, args)
 			}
+			if !f.commit && f.branch+f.message != "" {
+				return usage(cmd, errors.New("--branch and --message are for --commit"))
+			}
 			if f.ways(args[1:]) != 1 {
 				return usage(cmd, errors.New("name paths or hunks to keep, give a patch, or keep everything with --all"))
 			}
@@ -82,6 +92,10 @@ func (a *app) keepCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.patch, "patch", "", "keep what a patch has of the changes, from `FILE` or - for standard input")
 	cmd.Flags().StringVar(&f.conflict, "on-conflict", "", "where both have changed the same, take the `SIDE`: run or original")
 	cmd.Flags().BoolVar(&f.prove, "prove", false, "keep only where the command after -- passes with it, in a fresh box")
+	cmd.Flags().BoolVar(&f.commit, "commit", false, "commit to a branch of the original's repository, and leave the files as they are")
+	cmd.Flags().StringVar(&f.branch, "branch", "", "the `BRANCH` for --commit (default proofbox/RUN)")
+	cmd.Flags().StringVarP(&f.message, "message", "m", "", "the message for --commit")
+	cmd.MarkFlagsMutuallyExclusive("commit", "prove")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask")
 	a.jsonFlag(cmd)
 	return cmd
@@ -117,7 +131,11 @@ func (a *app) keep(ctx context.Context, run string, args []string, f keepFlags) 
 		if err := a.askHazards(ctx, diff, &req); err != nil {
 			return err
 		}
-		if err := a.ask(fmt.Sprintf("`proofbox diff %s` shows it. Apply it to %s?", diff.Run, terminal.Name(diff.Original))); err != nil {
+		verb := "Apply it to"
+		if f.commit {
+			verb = "Commit it to a branch of the repository of"
+		}
+		if err := a.ask(fmt.Sprintf("`proofbox diff %s` shows it. %s %s?", diff.Run, verb, terminal.Name(diff.Original))); err != nil {
 			return err
 		}
 	}
@@ -147,6 +165,9 @@ func (a *app) keep(ctx context.Context, run string, args []string, f keepFlags) 
 // shown, which it gives too.
 func (a *app) keepRequest(ctx context.Context, run string, args []string, f keepFlags) (proofbox.KeepRequest, proofbox.Diff, error) {
 	req := proofbox.KeepRequest{All: f.all, Decided: f.decided, Conflict: proofbox.Side(f.conflict)}
+	if f.commit {
+		req.Commit = &proofbox.CommitRequest{Branch: f.branch, Message: f.message}
+	}
 	var err error
 	if req.Patch, err = a.readPatch(f.patch); err != nil {
 		return req, proofbox.Diff{}, err
@@ -369,6 +390,10 @@ func (a *app) showKept(r proofbox.KeepReceipt) {
 	}
 	for _, path := range r.Merged {
 		a.printf("merged   %s: it holds what changed in the original meanwhile, too\n", terminal.Name(string(path)))
+	}
+	if c := r.Commit; c != nil {
+		a.printf("%s committed as %.12s to the branch %s, by %s\n", plural(len(r.Kept), "change"), c.ID, terminal.Name(c.Branch), terminal.Name(c.Author))
+		return
 	}
 	a.printf("%s kept in %s\n", plural(len(r.Kept), "change"), terminal.Name(r.Original))
 }

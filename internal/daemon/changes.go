@@ -127,6 +127,9 @@ func (d *Daemon) Keep(ctx context.Context, name string, r proofbox.KeepRequest) 
 	if err != nil {
 		return proofbox.KeepReceipt{}, err
 	}
+	if r.Commit != nil {
+		return d.commit(ctx, run, changes, r)
+	}
 	return d.writing(ctx, run, changes, "keep", func(begin func([]proofbox.Change) error) (proofbox.KeepReceipt, error) {
 		receipt, err := changes.Keep(ctx, workspace.KeepOptions{Original: run.Plan.Workspace.Original, KeepRequest: r, Begin: begin})
 		receipt.Proof = proof

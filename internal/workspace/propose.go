@@ -1,12 +1,17 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
+	"os"
 	"slices"
+	"strings"
 
 	"proofbox"
+	"proofbox/internal/hazard"
 )
 
 // Proposal is what a keep would write, in parts that can be tried one after the
@@ -120,34 +125,99 @@ func (p *Proposal) FirstHunks(n int) (*Proposal, error) {
 	return &Proposal{changes: p.changes, prefer: p.prefer, parts: append(slices.Clone(p.parts[:len(p.parts)-1]), []wish{part})}, nil
 }
 
-// write writes a proposal into a copy of the original, as a keep would write it
-// into the original itself, and gives the digest of that. A copy needs no journal.
-func (p *Proposal) write(ctx context.Context, dir string) (shown string, err error) {
+// Write writes a proposal into a copy of the original, or of some state of it, as a
+// keep would write it into the original itself: merged with what is there. It gives
+// what it wrote. A copy needs no journal.
+func (p *Proposal) Write(ctx context.Context, dir string) ([]proofbox.Change, error) {
 	t, err := openTarget(dir)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer t.close()
 	todo, err := p.changes.plan(ctx, t, p.wishes(), p.prefer)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	r := &record{Nonce: rand.Text(), Steps: make([]recordStep, len(todo.steps))}
 	if err := t.place(r, todo.steps); err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, s := range todo.steps {
 		if s.temp == "" {
 			continue
 		}
 		if err := p.changes.stageOne(t, s); err != nil {
-			return "", fmt.Errorf("trying %q: %w", s.change.Path, explain(err))
+			return nil, fmt.Errorf("trying %q: %w", s.change.Path, explain(err))
 		}
 	}
-	if err := putInPlace(t, todo.steps); err != nil {
-		return "", err
+	return todo.changes(), putInPlace(t, todo.steps)
+}
+
+// Files gives the proposal's files and links, without what is only folders: those
+// git does not have.
+func (p *Proposal) Files() *Proposal {
+	files := &Proposal{Refused: p.Refused, changes: p.changes, prefer: p.prefer}
+	for _, part := range p.parts {
+		part = slices.DeleteFunc(slices.Clone(part), func(w wish) bool { return !patchable(w.Before) && !patchable(w.After) })
+		if len(part) > 0 {
+			files.parts = append(files.parts, part)
+		}
 	}
-	return Shown(todo.changes())
+	return files
+}
+
+// Refuse leaves out the parts with a change for which a reason is given. Where such
+// a change was asked for by name, it is an error.
+func (p *Proposal) Refuse(o KeepOptions, why func(proofbox.Change) (string, error)) (*Proposal, error) {
+	left := &Proposal{Refused: p.Refused, changes: p.changes, prefer: p.prefer}
+	for _, part := range p.parts {
+		reason := ""
+		for _, w := range part {
+			own, err := why(w.Change)
+			if err != nil {
+				return nil, err
+			}
+			reason = cmp.Or(reason, own)
+		}
+		if reason == "" {
+			left.parts = append(left.parts, part)
+			continue
+		}
+		for _, w := range part {
+			w.Refused = reason
+			left.Refused = append(left.Refused, w.Change)
+		}
+	}
+	return left, o.named(left.Refused)
+}
+
+// InRepository says whether a change is to a git repository's own files.
+func InRepository(c proofbox.Change) bool { return hazard.InRepository(string(c.Path)) }
+
+// Changes lists what is proposed, sorted by path.
+func (p *Proposal) Changes() []proofbox.Change {
+	var list []proofbox.Change
+	for _, w := range p.wishes() {
+		list = append(list, w.Change)
+	}
+	return list
+}
+
+// Open opens the bytes of a file, or the target of a link, that a proposal has
+// written.
+func (p *Proposal) Open(e proofbox.Entry) (io.ReadCloser, error) {
+	if e.Kind == proofbox.Symlink {
+		return io.NopCloser(strings.NewReader(string(e.Target))), nil
+	}
+	path, err := p.changes.blob(e.Digest)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a stored file: %w", err)
+	}
+	return f, nil
 }
 
 // changes gives what the steps write.

@@ -242,7 +242,11 @@ func (b *Base) keep(ctx context.Context, p *Proposal) (err error) {
 	if p == nil {
 		return nil
 	}
-	if b.Written, err = p.write(ctx, b.Lower); err != nil {
+	written, err := p.Write(ctx, b.Lower)
+	if err != nil {
+		return err
+	}
+	if b.Written, err = Shown(written); err != nil {
 		return err
 	}
 	now, err := takeManifest(ctx, b.Lower, &hider{}, false)
