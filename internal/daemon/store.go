@@ -126,16 +126,33 @@ func (s store) settle(id string) error {
 
 func (s store) keeping(id string) string { return filepath.Join(s.home, "keeping", id) }
 
-// markKeeping marks a run whose original is about to be written.
+// markKeeping marks a run whose original is about to be written. The mark is on the
+// disk when it returns: without it, nobody would look for what a loss of power has
+// interrupted.
 func (s store) markKeeping(id string) error {
-	err := os.MkdirAll(filepath.Join(s.home, "keeping"), 0o700)
+	folder := filepath.Join(s.home, "keeping")
+	err := os.MkdirAll(folder, 0o700)
 	if err == nil {
 		err = os.WriteFile(s.keeping(id), nil, 0o600)
+	}
+	for _, dir := range []string{folder, s.home} {
+		if err == nil {
+			err = syncFolder(dir)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("marking the keep of the run %q: %w", id, err)
 	}
 	return nil
+}
+
+// syncFolder waits until the names in a folder are on the disk.
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (s store) unmarkKeeping(id string) error {

@@ -1,7 +1,6 @@
 package workspace
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,75 +62,149 @@ var mutating = []string{
 
 // TestKilledKeepIsAllOrNothing kills a keep, and an undo, as it enters each of
 // its system calls that change the disk, one after the other. After the next
-// command the original is all old or all new, and nothing else is in it.
+// command the original is all old or all new, and nothing else is in it. The same
+// must hold where the power is lost at that moment, see lossy.
 func TestKilledKeepIsAllOrNothing(t *testing.T) {
 	t.Parallel()
-	strace := needStrace(t)
+	needStrace(t)
 	for _, verb := range []string{"keep", "undo"} {
 		t.Run(verb, func(t *testing.T) {
 			t.Parallel()
-			old, neu, killed := 0, 0, 0
-			for _, call := range mutating {
-				for n := 1; ; n++ {
-					died, isNew := killAt(t, strace, verb, call, n)
-					if !died {
-						break
-					}
-					if killed++; isNew {
-						neu++
-					} else {
-						old++
-					}
+			l := newLab(t, verb)
+			disk := newLossy(l.was)
+			killed, lost := tally{}, tally{}
+			for _, c := range l.trace(t) {
+				now := l.killAt(t, c)
+				killed.add(l.recovered(t, fmt.Sprintf("%s was killed at %s %d", verb, c.name, c.n)))
+				for n := range variants {
+					l.restore(t, disk.loss(now, n))
+					lost.add(l.recovered(t, fmt.Sprintf("%s lost its power at %s %d, in variant %d", verb, c.name, c.n, n)))
 				}
+				disk.note(c, now)
 			}
-			t.Logf("%d times killed: %d old, %d new", killed, old, neu)
-			if old == 0 || neu == 0 {
-				t.Errorf("%d times all is old, %d times new: the kills do not surround the commit", old, neu)
+			for what, n := range map[string]tally{"killed": killed, "without power": lost} {
+				t.Logf("%s: %d old, %d new", what, n[false], n[true])
+				if n[false] == 0 || n[true] == 0 {
+					t.Errorf("%s: %d times all is old, %d times new: that does not surround the commit", what, n[false], n[true])
+				}
 			}
 		})
 	}
 }
 
-// killAt lets a process keep or undo and kills it as it enters a system call for
-// the nth time.
-func killAt(t *testing.T, strace, verb, call string, n int) (died, isNew bool) {
+// tally counts how often all was new, and how often it was old.
+type tally map[bool]int
+
+func (n tally) add(isNew bool) { n[isNew]++ }
+
+// lab is a folder in which a keep or an undo is done again and again.
+type lab struct {
+	verb, dir string
+	strace    string
+	was       image // before it
+	old, neu  map[proofbox.Raw]proofbox.Entry
+}
+
+// newLab prepares a keep once, in memory where the host has a place for that: the
+// disk is what is simulated.
+func newLab(t *testing.T, verb string) *lab {
 	t.Helper()
 	s := crashSite(t)
-	old := value[map[proofbox.Raw]proofbox.Entry](t)(describeTree(s.original))
+	dir, err := os.MkdirTemp("/dev/shm", "proofbox-test-")
+	if err != nil {
+		dir = t.TempDir()
+	}
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	l := &lab{verb: verb, dir: dir, strace: needStrace(t)}
+	l.restore(t, takeImage(t, filepath.Dir(s.original)))
+	untouched := value[map[proofbox.Raw]proofbox.Entry](t)(describeTree(l.original()))
 	if verb == "undo" {
-		_, err := s.keep(value[*Changes](t)(Load(s.store)))
-		must(t, err)
+		must(t, crashing(l.store(), l.original(), "keep"))
 	}
-	was := value[map[proofbox.Raw]proofbox.Entry](t)(describeTree(s.original))
-	cmd := exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace="+call,
-		"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n), os.Args[0])
-	cmd.Env = append(os.Environ(), crashStore+"="+s.store, crashOriginal+"="+s.original, crashVerb+"="+verb, "GOMAXPROCS=1")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
-	died = killedBy(err)
-	if err != nil && !died {
-		t.Fatalf("%s, %s %d: %v\n%s", verb, call, n, err, &out)
+	l.was = takeImage(t, dir)
+	l.old = value[map[proofbox.Raw]proofbox.Entry](t)(describeTree(l.original()))
+	l.neu = untouched
+	if verb == "keep" {
+		l.neu = value[map[proofbox.Raw]proofbox.Entry](t)(describeTree(s.upper))
 	}
-	c := value[*Changes](t)(Load(s.store))
-	_, err = c.Recover()
-	must(t, err)
-	is := value[map[proofbox.Raw]proofbox.Entry](t)(describeTree(s.original))
-	want := map[string]map[proofbox.Raw]proofbox.Entry{"keep": value[map[proofbox.Raw]proofbox.Entry](t)(describeTree(s.upper)), "undo": old}[verb]
-	switch {
-	case cmp.Equal(is, want):
-		isNew = true
-	case !cmp.Equal(is, was):
-		t.Fatalf("%s killed at %s %d: the original is neither old nor new (-old +is)\n%s", verb, call, n, cmp.Diff(was, is))
-	case !died:
-		t.Fatalf("%s was not killed, and the original is old", verb)
+	return l
+}
+
+func (l *lab) original() string { return l.dir + "/original" }
+func (l *lab) store() string    { return l.dir + "/store" }
+
+// command is the process that keeps or undoes.
+func (l *lab) command(t *testing.T, options ...string) (string, error) {
+	t.Helper()
+	cmd := exec.Command(l.strace, append(append([]string{"-f", "-qq"}, options...), os.Args[0])...)
+	cmd.Env = append(os.Environ(), crashStore+"="+l.store(), crashOriginal+"="+l.original(), crashVerb+"="+l.verb, "GOMAXPROCS=1")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// call is one system call of the process: the nth of its name.
+type call struct {
+	name string
+	n    int
+	line string // as strace(1) shows it, with the paths of descriptors
+}
+
+// trace lists the calls that change the disk or wait for it, in their order.
+func (l *lab) trace(t *testing.T) (list []call) {
+	t.Helper()
+	l.restore(t, l.was)
+	file := filepath.Join(t.TempDir(), "trace")
+	if out, err := l.command(t, "-y", "-s", "4096", "-o", file, "-e", "trace="+strings.Join(mutating, ",")); err != nil {
+		t.Fatalf("%s: %v\n%s", l.verb, err, out)
+	}
+	count := map[string]int{}
+	for line := range strings.Lines(string(value[[]byte](t)(os.ReadFile(file)))) {
+		_, text, _ := strings.Cut(line, " ")
+		name, _, ok := strings.Cut(strings.TrimSpace(text), "(")
+		if ok && slices.Contains(mutating, name) {
+			count[name]++
+			list = append(list, call{name, count[name], strings.TrimSpace(text)})
+		}
+	}
+	if len(list) < 20 {
+		t.Fatalf("%s makes %d calls that change the disk", l.verb, len(list))
+	}
+	return list
+}
+
+// killAt does it once more from the beginning, kills it as it enters a call, and
+// gives what there is then.
+func (l *lab) killAt(t *testing.T, c call) image {
+	t.Helper()
+	l.restore(t, l.was)
+	out, err := l.command(t, "-o", "/dev/null", "-e", "trace="+c.name, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", c.name, c.n))
+	if !killedBy(err) {
+		t.Fatalf("%s was not killed at %s %d: %v\n%s", l.verb, c.name, c.n, err, out)
+	}
+	return takeImage(t, l.dir)
+}
+
+// recovered lets the next command clean up, and says whether all is new; if it is
+// neither new nor old, the test has failed.
+func (l *lab) recovered(t *testing.T, when string) (isNew bool) {
+	t.Helper()
+	c, err := Load(l.store())
+	if err == nil {
+		_, err = c.Recover()
+	}
+	if err != nil {
+		t.Fatalf("%s: the next command: %v", when, err)
+	}
+	is := value[map[proofbox.Raw]proofbox.Entry](t)(describeTree(l.original()))
+	if isNew = cmp.Equal(is, l.neu); !isNew && !cmp.Equal(is, l.old) {
+		t.Fatalf("%s: the original is neither old nor new (-old +is)\n%s", when, cmp.Diff(l.old, is))
 	}
 	// What the store says of itself is true too.
-	kept, _ := value[*Changes](t)(Load(s.store)).Kept()
-	if (kept > 0) != (isNew == (verb == "keep")) {
-		t.Fatalf("%s killed at %s %d: %d changes are kept, it says; the original is new: %t", verb, call, n, kept, isNew)
+	kept, _ := value[*Changes](t)(Load(l.store())).Kept()
+	if (kept > 0) != (isNew == (l.verb == "keep")) {
+		t.Fatalf("%s: %d changes are kept, it says; the original is new: %t", when, kept, isNew)
 	}
-	return died, isNew
+	return isNew
 }
 
 func killedBy(err error) bool {

@@ -146,7 +146,7 @@ const tempPrefix = ".proofbox-"
 
 // newRecord begins the record of a keep or an undo.
 func (c *Changes) newRecord(original string, steps []step) (*record, error) {
-	if err := os.MkdirAll(filepath.Join(c.dir, keepsDir), 0o700); err != nil {
+	if err := c.makeKeeps(); err != nil {
 		return nil, fmt.Errorf("making the folder of the journals: %w", err)
 	}
 	all, err := c.records()
@@ -161,6 +161,15 @@ func (c *Changes) newRecord(original string, steps []step) (*record, error) {
 		r.Steps = append(r.Steps, recordStep{Path: s.change.Path, Before: s.change.Before, After: s.change.After, Hunks: s.hunks})
 	}
 	return r, nil
+}
+
+// makeKeeps makes the folder of the journals, whose name is on the disk before a
+// journal in it counts.
+func (c *Changes) makeKeeps() error {
+	if err := os.MkdirAll(filepath.Join(c.dir, keepsDir), 0o700); err != nil {
+		return err
+	}
+	return syncFolder(c.dir)
 }
 
 // carryOut takes an original from all old to all new:
