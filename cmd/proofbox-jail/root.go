@@ -30,7 +30,7 @@ func buildRoot(plan jail.Plan, attached []int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := newRoot()
+	root, err := newRoot(plan.Program.Confine != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,10 @@ func buildRoot(plan jail.Plan, attached []int) (*os.File, error) {
 // and through no symbolic link, because links of an image lie in it.
 type root struct{ fd int }
 
-func newRoot() (*root, error) {
+// newRoot makes an empty one but for /proc. A program that may have been taken
+// over finds only processes there, and nothing of the host's kernel; see
+// Documentation/filesystems/proc.rst.
+func newRoot(confined bool) (*root, error) {
 	data := fmt.Sprintf("mode=755,size=%d", rootSize)
 	if err := unix.Mount("jail", foundation, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, data); err != nil {
 		return nil, fmt.Errorf("mounting the jail's root: %w", err)
@@ -71,7 +74,11 @@ func newRoot() (*root, error) {
 	if err := r.folder(jail.Dir{Path: "/proc", Mode: 0o555}); err != nil {
 		return nil, err
 	}
-	if err := unix.Mount("proc", foundation+"/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+	shown := ""
+	if confined {
+		shown = "subset=pid"
+	}
+	if err := unix.Mount("proc", foundation+"/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, shown); err != nil {
 		return nil, fmt.Errorf("mounting the jail's /proc: %w; a host whose own /proc is partly covered does not allow it", err)
 	}
 	return r, nil

@@ -385,7 +385,7 @@ func noteJail(pid int, note func(Object) error) error {
 	}
 	for _, o := range []Object{
 		{Kind: Process, Name: strconv.Itoa(pid), Since: since},
-		{Kind: PIDSpace, Name: space},
+		{Kind: PIDSpace, Name: space, Since: since},
 	} {
 		if err := note(o); err != nil {
 			return err

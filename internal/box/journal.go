@@ -17,7 +17,8 @@ type Object struct {
 	Kind Kind   `json:"kind"`
 	Name string `json:"name"`
 	// Since tells a process from a later one with the same ID: its start time
-	// in clock ticks since boot, the 22nd field of proc_pid_stat(5).
+	// in clock ticks since boot, the 22nd field of proc_pid_stat(5). For a PID
+	// namespace it is that of its first process.
 	Since uint64 `json:"since,omitempty"`
 }
 

@@ -162,7 +162,7 @@ func startTime(pid int) (uint64, error) {
 // verifyEmpty waits until no process is in a PID namespace.
 func verifyEmpty(ctx context.Context, o Object) (string, error) {
 	for {
-		inside, err := processesIn(o.Name)
+		inside, err := processesIn(o.Name, o.Since)
 		if err != nil {
 			return "", err
 		}
@@ -175,23 +175,46 @@ func verifyEmpty(ctx context.Context, o Object) (string, error) {
 	}
 }
 
-// processesIn counts the processes that are in a PID namespace. Processes of
-// other users, which an ordinary user cannot look at, cannot be in it.
-func processesIn(namespace string) (int, error) {
+// processesIn counts the processes that are in a PID namespace whose first
+// process began at since. The kernel gives the number of a namespace that has
+// ended to the next one at once: where the first process is another one, so is
+// the namespace. Processes of other users, which an ordinary user cannot look
+// at, cannot be in it.
+func processesIn(namespace string, since uint64) (int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return 0, fmt.Errorf("listing processes: %w", err)
 	}
 	inside := 0
 	for _, e := range entries {
-		if _, err := strconv.Atoi(e.Name()); err != nil {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
 			continue
 		}
-		if link, err := os.Readlink("/proc/" + e.Name() + "/ns/pid"); err == nil && link == namespace {
-			inside++
+		if link, err := os.Readlink("/proc/" + e.Name() + "/ns/pid"); err != nil || link != namespace {
+			continue
 		}
+		if began, err := startTime(pid); err == nil && since != 0 && began != since && firstInside(pid) {
+			return 0, nil
+		}
+		inside++
 	}
 	return inside, nil
+}
+
+// firstInside says whether a process is the first of its PID namespace.
+func firstInside(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if ids, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			fields := strings.Fields(ids)
+			return len(fields) > 0 && fields[len(fields)-1] == "1"
+		}
+	}
+	return false
 }
 
 func pause(ctx context.Context) error {

@@ -74,15 +74,16 @@ func Start(ctx context.Context, c Config) (*Jail, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer theirs.Close()
 	exe, err := os.Open(c.Binary)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the jail's program: %w; `make build` builds it", err), ours.Close())
+		return nil, errors.Join(fmt.Errorf("opening the jail's program: %w; `make build` builds it", err), ours.Close(), theirs.Close())
 	}
 	defer exe.Close()
 	plan := drawPlan(c)
 	cmd := command(c, theirs, exe)
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	theirs.Close() // now, so that a jail that ends before it has reported is heard to end
+	if err != nil {
 		<-plan // whatever it has made is the caller's
 		return nil, errors.Join(fmt.Errorf("starting the jail %q: %w", c.Binary, err), ours.Close())
 	}
