@@ -62,7 +62,7 @@ bench: build ## Measure starting, diffing and leaking, and print a table.
 	go run ./internal/bench
 
 .PHONY: demo
-demo: build base ## Let a scripted agent loose on a copy of this repository.
+demo: build base ## Tell what happens in boxes, on real files: SYSTEM=6 tells one story.
 	@scripts/demo/run
 
 .PHONY: clean
