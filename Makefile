@@ -10,7 +10,7 @@ STATIC := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w'
 # Packages whose tests try a wall, or start boxes: they run as an ordinary user
 # too. A name that is not there (yet) is passed over.
 WALLS := ./internal/box/... ./internal/workspace/... ./internal/image/... ./internal/door/... \
-	./internal/debian/... ./internal/daemon/... ./internal/cli/... ./client/...
+	./internal/repository/... ./internal/debian/... ./internal/daemon/... ./internal/cli/... ./client/...
 
 .PHONY: help
 help: ## List the targets.

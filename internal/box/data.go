@@ -64,7 +64,7 @@ func (b *Box) packData(ctx context.Context, h *Host, path string) error {
 }
 
 // finishDisk gives a packed disk, or an empty file, the size that every machine
-// sees and to the monitor, which may read it.
+// sees, and lets the monitor read it.
 func (b *Box) finishDisk(path string) error {
 	if err := errors.Join(os.Chmod(path, 0o600), os.Truncate(path, packedDiskSize)); err != nil {
 		return fmt.Errorf("giving a disk its size: %w", err)

@@ -14,6 +14,13 @@ import (
 // Documentation/virt/kvm/api.rst.
 const KVM = "/dev/kvm"
 
+// How a guest's processor is run, as [Machine.Accelerator] and
+// [proofbox.Terms.Accelerator] name it.
+const (
+	ByKVM       = "kvm"
+	ByEmulation = "tcg"
+)
+
 // kvmDevice is the name of a box's own node of it.
 const kvmDevice = "kvm"
 

@@ -25,8 +25,8 @@ type Machine interface {
 	// processes under, as the guest's kernel takes it; see [door.WakeUp].
 	Guest() (filter []byte, err error)
 	// Accelerator says how the guest's processor is run, as
-	// [proofbox.Terms.Accelerator] has it, and why so. With "kvm" the jail gets
-	// the device.
+	// [proofbox.Terms.Accelerator] has it, and why so. A box asks once: with
+	// [ByKVM] its jail gets the device, and [Hardware.KVM] says so.
 	Accelerator() (name, why string)
 	// Save stops a machine, whose monitor is at the other end of the
 	// connection, and writes the state of its processor and devices to a file.

@@ -184,7 +184,7 @@ func (b *Box) chooseTemplate(ctx context.Context, h *Host) (*template, error) {
 	}
 	b.guest.root, b.guest.hardware = root, b.config.hardware()
 	name, _ := b.guest.machine.Accelerator()
-	b.guest.hardware.KVM = name == "kvm"
+	b.guest.hardware.KVM = name == ByKVM
 	t, err := b.findTemplate(ctx, h)
 	if err != nil {
 		return nil, err

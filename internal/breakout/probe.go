@@ -49,9 +49,6 @@ type Probe struct {
 	// twin. What stops other probes there is that kernel: their twin is a box
 	// that shares the host's, weakened as Twin says.
 	Itself bool
-	// NoMonitor leaves out the attempt in the place of a machine's monitor, where
-	// it is about what only a box has.
-	NoMonitor bool
 	// Not says for which walls the probe makes no sense, and why.
 	Not map[proofbox.Wall]string
 }

@@ -55,7 +55,7 @@ func (t *Trial) plan() []*sitting {
 // atMonitor says that a probe is one for whoever has taken a machine's monitor
 // over: he has the host's kernel before him, and nothing of a box.
 func (p Probe) atMonitor(wall proofbox.Wall) bool {
-	return wall == proofbox.MicroVM && strings.Contains("ABCDEFGHIJN", p.Group()) && !p.NoMonitor && !p.Neighbour && !p.Twin.Gateway && p.Oracle.after == nil
+	return wall == proofbox.MicroVM && strings.Contains("ABCDEFGHIJN", p.Group()) && !p.Neighbour && !p.Twin.Gateway && p.Oracle.after == nil
 }
 
 // seat adds a sitting to a plan, or its attempt to one that is there.

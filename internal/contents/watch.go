@@ -58,6 +58,10 @@ const (
 	maxListed = 20
 )
 
+// maxUnwatched bounds what is named as not looked at: the names are a box's, which
+// can think of many.
+const maxUnwatched = 100
+
 // Watching is what a watch is about.
 type Watching struct {
 	Class proofbox.Class // synthetic or masked
@@ -160,6 +164,17 @@ func (w *Watch) Written() {
 func (w *Watch) Miss(road string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.miss(road)
+}
+
+// miss notes something once. The caller holds mu.
+func (w *Watch) miss(road string) {
+	switch n := len(w.later.Unwatched); {
+	case n > maxUnwatched || slices.Contains(w.later.Unwatched, road):
+		return
+	case n == maxUnwatched:
+		road = "more than that, of which not all is named"
+	}
 	w.later.Unwatched = append(w.later.Unwatched, road)
 }
 
@@ -186,7 +201,7 @@ func (w *Watch) look(l Look) error {
 		return w.refused
 	}
 	for _, m := range answer.Missed {
-		w.later.Unwatched = append(w.later.Unwatched, w.named(l, m.Name)+": "+m.Why)
+		w.miss(w.named(l, m.Name) + ": " + m.Why)
 	}
 	for _, s := range answer.Sightings {
 		s.Road = w.named(l, s.Road)

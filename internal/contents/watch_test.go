@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -172,5 +173,17 @@ func TestMountChanged(t *testing.T) {
 				t.Errorf("afterwards it is %q", after)
 			}
 		})
+	}
+}
+
+// TestUnwatchedIsBounded: a box can think of many names, and of one many times.
+func TestUnwatchedIsBounded(t *testing.T) {
+	w := &Watch{}
+	for i := range 10 * maxUnwatched {
+		w.Miss("once")
+		w.Miss(strconv.Itoa(i))
+	}
+	if n := len(w.later.Unwatched); n != maxUnwatched+1 || w.later.Unwatched[n-1] != "more than that, of which not all is named" {
+		t.Errorf("%d are named, the last one %q", n, w.later.Unwatched[n-1])
 	}
 }

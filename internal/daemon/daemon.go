@@ -71,6 +71,7 @@ func Open(home string) (*Daemon, error) {
 		return nil, err
 	}
 	programs := findPrograms()
+	program := contents.Program(programs.contents)
 	d := &Daemon{
 		store:    store{home},
 		programs: programs,
@@ -82,9 +83,8 @@ func Open(home string) (*Daemon, error) {
 			},
 		},
 		host:     &box.Host{State: home, Jail: programs.jail, Init: programs.init, Cgroups: cgroup.Detect(), Key: key},
-		contents: &contents.Keeper{Key: key, Scanner: contents.Program(programs.contents)},
-		program:  contents.Program(programs.contents),
-		key:      key, log: log, money: &money{home: home},
+		contents: &contents.Keeper{Key: key, Scanner: program}, program: program,
+		key: key, log: log, money: &money{home: home},
 		active: map[string]*session{},
 	}
 	if err := d.reap(context.Background()); err != nil {

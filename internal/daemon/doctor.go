@@ -28,17 +28,17 @@ func (d *Daemon) Doctor(ctx context.Context, progress func(proofbox.Event)) (pro
 		return proofbox.Health{}, err
 	}
 	h := proofbox.Health{Version: proofbox.Version, Home: d.store.home, User: user, Checks: d.checks(ctx)}
-	if d.wallState(ctx, proofbox.MicroVM).Available {
+	for _, wall := range proofbox.Walls {
+		progress(proofbox.Event{Progress: fmt.Sprintf("starting a box behind the wall %s", wall)})
+		h.Walls = append(h.Walls, d.try(ctx, wall, &tried{}))
+	}
+	if d.wallState(ctx, proofbox.MicroVM).Available { // and what a guest boots from is packed by now
 		progress(proofbox.Event{Progress: "booting a guest with " + box.KVM})
 		check, err := d.tryKVM(ctx)
 		if err != nil {
 			return h, err
 		}
 		h.Checks = append(h.Checks, check)
-	}
-	for _, wall := range proofbox.Walls {
-		progress(proofbox.Event{Progress: fmt.Sprintf("starting a box behind the wall %s", wall)})
-		h.Walls = append(h.Walls, d.try(ctx, wall, &tried{}))
 	}
 	return h, nil
 }
@@ -54,7 +54,7 @@ func (d *Daemon) tryKVM(ctx context.Context) (proofbox.Check, error) {
 		panic("daemon: the microvm wall has another runtime")
 	}
 	if _, err := os.Stat(box.KVM); err == nil {
-		err := machine.TryKVM(func(forced *microvm.Runtime) error {
+		err := machine.TryKVM(ctx, func(forced *microvm.Runtime) error {
 			ctx, cancel := context.WithTimeoutCause(ctx, kvmTime, fmt.Errorf("it did not boot within %v", kvmTime))
 			defer cancel()
 			if h := d.try(ctx, proofbox.MicroVM, &tried{runtime: forced}); !h.Works {

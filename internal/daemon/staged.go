@@ -120,14 +120,6 @@ func saveStaged(dir string, r proofbox.Staged) error {
 	return nil
 }
 
-func flush(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
 // staged lists the requests of a run that were held, with the beginnings of their
 // bodies where they are asked for.
 func (d *Daemon) staged(run string, bodies bool) ([]proofbox.Staged, error) {

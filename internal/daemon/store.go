@@ -137,7 +137,7 @@ func (s store) markKeeping(id string) error {
 	}
 	for _, dir := range []string{folder, s.home} {
 		if err == nil {
-			err = syncFolder(dir)
+			err = flush(dir)
 		}
 	}
 	if err != nil {
@@ -146,13 +146,13 @@ func (s store) markKeeping(id string) error {
 	return nil
 }
 
-// syncFolder waits until the names in a folder are on the disk.
-func syncFolder(path string) error {
-	dir, err := os.Open(path)
+// flush waits until a file, or the names in a folder, are on the disk.
+func flush(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func (s store) unmarkKeeping(id string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -39,15 +40,25 @@ func (r *Repository) Rules(folder string) (*Rules, error) {
 		return nil, err
 	}
 	rules := &Rules{root: root, prefix: r.Prefix, read: map[string]bool{}, macros: map[string][]string{}}
-	f, err := os.Open(filepath.Join(r.common, "info", "exclude"))
-	if err == nil {
-		rules.lines(f, nil, rules.addIgnore)
-	}
-	if own, err := os.Open(filepath.Join(r.common, "info", "attributes")); err == nil {
-		rules.lines(own, nil, rules.addAttribute)
-	}
+	rules.own(filepath.Join(r.common, "info", "exclude"), rules.addIgnore)
+	rules.own(filepath.Join(r.common, "info", "attributes"), rules.addAttribute)
 	rules.last, rules.attribs = rules.attribs, nil
-	return rules, rules.err
+	if rules.err != nil {
+		return nil, errors.Join(rules.err, root.Close())
+	}
+	return rules, nil
+}
+
+// own reads a file of the repository's own, where there is one. One that cannot be
+// read is an error: what it forbids is not known.
+func (r *Rules) own(path string, take func(string, []string)) {
+	f, err := os.Open(path)
+	switch {
+	case err == nil:
+		r.lines(f, nil, take)
+	case !errors.Is(err, fs.ErrNotExist):
+		r.err = errors.Join(r.err, err)
+	}
 }
 
 // Close gives up the folder.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -354,20 +353,12 @@ func (t *target) copyAttributes(to *os.File, from string) error {
 		return err
 	}
 	defer old.Close()
-	names := make([]byte, 1<<10)
-	n, err := unix.Flistxattr(int(old.Fd()), names)
-	if errors.Is(err, unix.ERANGE) {
-		names = make([]byte, maxAttributes)
-		n, err = unix.Flistxattr(int(old.Fd()), names)
-	}
-	if errors.Is(err, unix.ENOTSUP) || n == 0 {
-		return nil
-	}
+	names, err := attributeNames(old)
 	if err != nil {
 		return err
 	}
-	value := make([]byte, 64<<10) // XATTR_SIZE_MAX
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
+	value := make([]byte, maxAttribute)
+	for _, name := range names {
 		if name == "security.capability" {
 			continue
 		}

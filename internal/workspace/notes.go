@@ -69,27 +69,40 @@ func (k *collector) note() {
 	}
 }
 
-// maxAttributes bounds the bytes of the names of a file's attributes.
-const maxAttributes = 64 << 10 // XATTR_LIST_MAX
+// The kernel's bounds of a file's attributes, in bytes.
+const (
+	maxAttributes = 64 << 10 // XATTR_LIST_MAX, of all names
+	maxAttribute  = 64 << 10 // XATTR_SIZE_MAX, of a value
+)
 
-// attributes gives the names and values of a file's extended attributes that mean
-// something beyond it: not the overlay's own, nor a security module's labels.
-func attributes(f *os.File) (map[string][]byte, error) {
-	names := make([]byte, 1<<10)
+// attributeNames lists the names of a file's extended attributes; none where the
+// file system has none.
+func attributeNames(f *os.File) ([]string, error) {
+	names := make([]byte, 1<<10) // of most files
 	n, err := unix.Flistxattr(int(f.Fd()), names)
 	if errors.Is(err, unix.ERANGE) {
 		names = make([]byte, maxAttributes)
 		n, err = unix.Flistxattr(int(f.Fd()), names)
 	}
-	if n == 0 || errors.Is(err, unix.ENOTSUP) {
+	switch {
+	case errors.Is(err, unix.ENOTSUP) || err == nil && n == 0:
 		return nil, nil
+	case err != nil:
+		return nil, err
 	}
-	if err != nil {
+	return strings.Split(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00"), nil
+}
+
+// attributes gives the names and values of a file's extended attributes that mean
+// something beyond it: not the overlay's own, nor a security module's labels.
+func attributes(f *os.File) (map[string][]byte, error) {
+	names, err := attributeNames(f)
+	if len(names) == 0 || err != nil {
 		return nil, err
 	}
 	found := map[string][]byte{}
-	value := make([]byte, 64<<10) // XATTR_SIZE_MAX
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
+	value := make([]byte, maxAttribute)
+	for _, name := range names {
 		if strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "trusted.") || strings.HasPrefix(name, "security.") && name != "security.capability" {
 			continue
 		}

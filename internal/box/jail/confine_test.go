@@ -64,6 +64,7 @@ func TestConfinement(t *testing.T) {
 		"filter":     `uname >/dev/null && echo done`,
 		"user":       `test "$(id -u)" = 0 && echo done`,
 		"bounds":     `grep -q 'CapBnd:.*[1-9a-f]' /proc/self/status && echo done`,
+		"the kernel": `head -c 1 /proc/interrupts >/dev/null 2>&1 && echo done`,
 		"core dumps": `test "$(ulimit -c -H)" != 0 && echo done`,
 	} {
 		t.Run(name, func(t *testing.T) {

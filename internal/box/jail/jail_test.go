@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"proofbox/internal/box/jail"
@@ -273,5 +274,19 @@ func TestStartSaysWhatIsMissing(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), `"/does/not/exist"`) {
 		t.Errorf("got %v, want the missing source named", err)
+	}
+}
+
+// TestStartOfAJailThatEnds: a jail that is killed before it has said anything is
+// not waited for.
+func TestStartOfAJailThatEnds(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	_, err := jail.Start(t.Context(), jail.Config{
+		Binary: jailBinary(t), Identity: identity(t), Plan: fixed(shellPlan(`true`)), Log: &log,
+		Started: func(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) },
+	})
+	if err == nil {
+		t.Error("a jail that was killed has started")
 	}
 }

@@ -1,6 +1,7 @@
 package microvm
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,12 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"proofbox/internal/box"
-)
-
-// Accelerators, as QEMU and [proofbox.Terms.Accelerator] name them.
-const (
-	kvm = "kvm"
-	tcg = "tcg"
 )
 
 // boots is the record of the last time that somebody booted a guest with KVM.
@@ -37,30 +32,30 @@ type boots struct {
 func (r *Runtime) Accelerator() (name, why string) {
 	switch {
 	case r.forced:
-		return kvm, "it is tried"
+		return box.ByKVM, "it is tried"
 	case unix.Access(box.KVM, unix.R_OK|unix.W_OK) != nil:
-		return tcg, "this host has no " + box.KVM + " that this user may use"
+		return box.ByEmulation, "this host has no " + box.KVM + " that this user may use"
 	}
 	last, err := r.lastBoot()
 	if err != nil {
-		return tcg, err.Error()
+		return box.ByEmulation, err.Error()
 	}
 	of, err := r.tried()
 	switch {
 	case err != nil:
-		return tcg, "what was tried with " + box.KVM + " is not known: " + err.Error()
+		return box.ByEmulation, "what was tried with " + box.KVM + " is not known: " + err.Error()
 	case last.Of != of:
-		return tcg, "no guest of this kernel has been booted with " + box.KVM + " since this host is up: `proofbox doctor` tries"
+		return box.ByEmulation, "no guest of this kernel has been booted with " + box.KVM + " since this host is up: `proofbox doctor` tries"
 	case !last.Boots:
-		return tcg, "no guest boots with " + box.KVM + ": " + last.Why
+		return box.ByEmulation, "no guest boots with " + box.KVM + ": " + last.Why
 	}
-	return kvm, "a guest has booted with " + box.KVM
+	return box.ByKVM, "a guest has booted with " + box.KVM
 }
 
-// TryKVM has a guest boot with KVM, and remembers what came of it. boot starts a
-// box with the runtime that it is given and says whether it did its work. The
-// error is about remembering.
-func (r *Runtime) TryKVM(boot func(forced *Runtime) error) error {
+// TryKVM has a guest boot with KVM, and remembers what came of it, unless the
+// context has ended meanwhile. boot starts a box with the runtime that it is given
+// and says whether it did its work. The error is about remembering.
+func (r *Runtime) TryKVM(ctx context.Context, boot func(forced *Runtime) error) error {
 	of, err := r.tried()
 	if err != nil {
 		return err
@@ -70,6 +65,9 @@ func (r *Runtime) TryKVM(boot func(forced *Runtime) error) error {
 	last := boots{Of: of, Boots: true}
 	if err := boot(&forced); err != nil {
 		last.Boots, last.Why = false, err.Error()
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // that was no answer
 	}
 	return r.remember(last)
 }
@@ -100,7 +98,10 @@ func (r *Runtime) remember(last boots) error {
 		return fmt.Errorf("noting what was tried with KVM: %w", err)
 	}
 	temp := fmt.Sprintf("%s.%d", r.record(), os.Getpid())
-	if err := errors.Join(os.WriteFile(temp, text, 0o600), os.Rename(temp, r.record())); err != nil {
+	if err = os.WriteFile(temp, text, 0o600); err == nil {
+		err = os.Rename(temp, r.record())
+	}
+	if err != nil {
 		return fmt.Errorf("noting what was tried with KVM: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package microvm_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -31,7 +32,7 @@ func TestAccelerator(t *testing.T) {
 	expect("tcg", "proofbox doctor")
 	try := func(came error) {
 		t.Helper()
-		err := r.TryKVM(func(forced *microvm.Runtime) error {
+		err := r.TryKVM(t.Context(), func(forced *microvm.Runtime) error {
 			if name, _ := forced.Accelerator(); name != "kvm" {
 				t.Errorf("what is tried is %s", name)
 			}
@@ -45,6 +46,15 @@ func TestAccelerator(t *testing.T) {
 	expect("tcg", "no such luck")
 	try(nil)
 	expect("kvm", "has booted")
+	ended, end := context.WithCancel(t.Context())
+	err = r.TryKVM(ended, func(*microvm.Runtime) error {
+		end()
+		return ended.Err()
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a try that was broken off: %v", err)
+	}
+	expect("kvm", "has booted") // it was no answer
 	digest = "b"
 	expect("tcg", "this kernel")
 	digest = "a"

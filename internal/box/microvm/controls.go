@@ -17,20 +17,23 @@ func (r *Runtime) Controls(s box.Started) []proofbox.Control {
 	found := []proofbox.Control{{
 		Name: "processes", Want: fmt.Sprintf("the monitor, %d, alone", s.Door), Found: fmt.Sprint(s.Processes),
 		OK: slices.Equal(s.Processes, []int{s.Door}),
-	}, r.kernelControl()}
+	}, r.kernelControl(s.Layout.Hardware.KVM)}
 	return append(found, monitorControls(s)...)
 }
 
 // kernelControl says which kernel the box has of its own. It is what the monitor
 // was given, read-only, and there is no other in its jail.
-func (r *Runtime) kernelControl() proofbox.Control {
+func (r *Runtime) kernelControl(byKVM bool) proofbox.Control {
 	c := proofbox.Control{Name: "kernel of its own", Want: "a Linux that only this box runs on"}
 	kernel, err := r.Kernel()
 	if err != nil {
 		c.Found = err.Error()
 		return c
 	}
-	name, _ := r.Accelerator()
+	name := box.ByEmulation
+	if byKVM {
+		name = box.ByKVM
+	}
 	c.Found, c.OK = fmt.Sprintf("%s (%s), accelerator %s", kernel.Version, kernel.Digest, name), true
 	return c
 }

@@ -31,7 +31,7 @@ func (r *Runtime) Fingerprint(box.Layout) (map[string]string, error) {
 	if parts["firmware"], err = firmwareDigest(); err != nil {
 		return nil, err
 	}
-	parts["configuration"], err = r.configuration()
+	parts["configuration"], err = r.configuration(name == box.ByKVM)
 	return parts, err
 }
 
@@ -58,8 +58,8 @@ func firmwareDigest() (string, error) {
 
 // configuration is the digest of a machine's command line and of the two lists
 // of system calls: the monitor's and that of the box in the guest.
-func (r *Runtime) configuration() (string, error) {
-	args, err := r.arguments(box.Hardware{Bytes: 1 << 30, CPUs: 1, Saved: true})
+func (r *Runtime) configuration(byKVM bool) (string, error) {
+	args, err := r.arguments(box.Hardware{Bytes: 1 << 30, CPUs: 1, KVM: byKVM, Saved: true})
 	if err != nil {
 		return "", err
 	}

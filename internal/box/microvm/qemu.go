@@ -38,7 +38,7 @@ func (r *Runtime) arguments(h box.Hardware) ([]string, error) {
 		"-device", "virtserialport,chardev=door,name=proofbox.door",
 		"-chardev", "socket,id=monitor,path=" + h.Monitor, "-mon", "chardev=monitor,mode=control",
 	}
-	args = append(args, r.processor()...)
+	args = append(args, processor(h.KVM)...)
 	if h.Saved { // the kernel is in its memory
 		args = append(args, "-incoming", "defer")
 	} else {
@@ -52,8 +52,8 @@ func (r *Runtime) arguments(h box.Hardware) ([]string, error) {
 }
 
 // processor is how the guest's is run.
-func (r *Runtime) processor() []string {
-	if name, _ := r.Accelerator(); name == kvm {
+func processor(byKVM bool) []string {
+	if byKVM {
 		return []string{"-accel", "kvm", "-cpu", "host"}
 	}
 	return []string{"-accel", fmt.Sprintf("tcg,tb-size=%d", translated), "-cpu", emulated}

@@ -53,10 +53,8 @@ func availableMemory() (int64, error) {
 	return available<<10 - spareMemory, nil
 }
 
-// limitMemory bounds what the box has in memory, and gives the bound.
-func (g *group) limitMemory(limit int64) (int64, error) {
-	return limit, g.set("memory.max", limit)
-}
+// limitMemory bounds what the box has in memory.
+func (g *group) limitMemory(limit int64) error { return g.set("memory.max", limit) }
 
 // limitTasks allows a number of tasks beside those that there are.
 func (g *group) limitTasks(n int) error {

@@ -153,8 +153,8 @@ func (m *machine) become(w door.WakeUp) (int64, error) {
 			return 0, err
 		}
 	}
-	memory, err := m.group.limitMemory(min(w.Memory, m.available))
-	if err != nil {
+	memory := min(w.Memory, m.available)
+	if err := m.group.limitMemory(memory); err != nil {
 		return 0, err
 	}
 	m.pids = w.Pids
