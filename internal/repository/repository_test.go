@@ -16,6 +16,22 @@ import (
 
 var me = Person{Name: "Me <b> \n Myself", Email: "me@example.org"}
 
+// TestMain gives the tests a user whom git knows, whoever runs them.
+func TestMain(m *testing.M) {
+	dir := value(os.MkdirTemp("", "identity"))
+	settings := filepath.Join(dir, "gitconfig")
+	if err := os.WriteFile(settings, []byte("[user]\n\tname = Me\n\temail = me@example.org\n"), 0o600); err != nil {
+		panic(err)
+	}
+	for _, name := range []string{"GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"} {
+		_ = os.Unsetenv(name)
+	}
+	_ = os.Setenv("GIT_CONFIG_GLOBAL", settings)
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
 // git runs stock git as its user would, in a folder.
 func git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
