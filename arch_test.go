@@ -48,7 +48,7 @@ const (
 // testTools are the modules that any test may use.
 var testTools = []string{
 	"github.com/google/go-cmp", "pgregory.net/rapid", "github.com/rogpeppe/go-internal", sys,
-	"github.com/anishathalye/porcupine",
+	"github.com/anishathalye/porcupine", "github.com/openai/openai-go/v3", "github.com/anthropics/anthropic-sdk-go",
 }
 
 // layers is the house, from the ground up. ARCHITECTURE.md draws it.

@@ -116,7 +116,14 @@ type Model struct {
 	Cap bool `json:"cap,omitempty" yaml:"cap"`
 	// Script is the file that a scripted model answers from.
 	Script string `json:"script,omitempty" yaml:"script"`
-	// Price is required but for a scripted model, which else costs nothing.
+	// Base is where a server is that speaks as the provider does, up to where its
+	// paths begin ("http://localhost:11434/v1"); empty for the provider's own.
+	Base string `json:"base,omitempty" yaml:"base"`
+	// KeyFrom names the variable, in proofbox's own environment, that has the key
+	// for Base; empty where it needs none.
+	KeyFrom string `json:"key_from,omitempty" yaml:"key_from"`
+	// Price may be left out where proofbox's table has it, and for a scripted
+	// model, which then costs nothing.
 	Price *Price `json:"price,omitempty" yaml:"price"`
 	// MaxOutput is how many tokens the model answers with at most; 0 means
 	// [DefaultMaxOutput]. It is written into requests that do not say.
@@ -131,13 +138,30 @@ var Providers = []string{"scripted", "openai", "anthropic"}
 // DefaultMaxOutput is a [Model]'s limit of output tokens where none is declared.
 const DefaultMaxOutput = 16384
 
-// Price is what a million tokens cost. What is written to a cache costs at least
-// what is read from it.
+// Price is what a model costs.
 type Price struct {
+	Rates
+	// Above are the rates of a whole call whose input is longer than that.
+	Above *LongRates `json:"above,omitempty" yaml:"above"`
+	// Source says where the price is from; empty for one that a box file gives.
+	Source string `json:"source,omitempty" yaml:"-"`
+}
+
+// Rates are what a million tokens cost. Where one is zero it is not known, and
+// what it is for is charged as input.
+type Rates struct {
 	Input      Money `json:"input" yaml:"input"`
 	Output     Money `json:"output" yaml:"output"`
 	CacheRead  Money `json:"cache_read,omitzero" yaml:"cache_read"`
 	CacheWrite Money `json:"cache_write,omitzero" yaml:"cache_write"`
+	// CacheWrite1h is for what is kept for an hour and not for minutes.
+	CacheWrite1h Money `json:"cache_write_1h,omitzero" yaml:"cache_write_1h"`
+}
+
+// LongRates are for calls with more tokens of input than Tokens.
+type LongRates struct {
+	Tokens int `json:"tokens" yaml:"tokens"`
+	Rates
 }
 
 // Budget caps what a run may cost, in decimal text ("5.00").

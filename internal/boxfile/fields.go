@@ -113,6 +113,7 @@ func (d *document) tool(n ast.Node, t *proofbox.Tool) error {
 func (d *document) model(n ast.Node, m *proofbox.Model) error {
 	return d.mapping(n, fields{
 		"name": d.text(&m.Name), "provider": d.text(&m.Provider), "cap": d.truth(&m.Cap), "script": d.text(&m.Script),
+		"base": d.text(&m.Base), "key_from": d.text(&m.KeyFrom),
 		"price": d.price(m), "max_output": positive(d, &m.MaxOutput, d.whole),
 	})
 }
@@ -120,12 +121,24 @@ func (d *document) model(n ast.Node, m *proofbox.Model) error {
 func (d *document) price(m *proofbox.Model) func(ast.Node) error {
 	return func(n ast.Node) error {
 		m.Price = &proofbox.Price{}
-		return d.mapping(n, fields{
-			"input":       word(d, &m.Price.Input, proofbox.ParseMoney),
-			"output":      word(d, &m.Price.Output, proofbox.ParseMoney),
-			"cache_read":  word(d, &m.Price.CacheRead, proofbox.ParseMoney),
-			"cache_write": word(d, &m.Price.CacheWrite, proofbox.ParseMoney),
-		})
+		keys := d.rates(&m.Price.Rates)
+		keys["above"] = func(n ast.Node) error {
+			m.Price.Above = &proofbox.LongRates{}
+			keys := d.rates(&m.Price.Above.Rates)
+			keys["tokens"] = positive(d, &m.Price.Above.Tokens, d.whole)
+			return d.mapping(n, keys)
+		}
+		return d.mapping(n, keys)
+	}
+}
+
+func (d *document) rates(r *proofbox.Rates) fields {
+	return fields{
+		"input":          word(d, &r.Input, proofbox.ParseMoney),
+		"output":         word(d, &r.Output, proofbox.ParseMoney),
+		"cache_read":     word(d, &r.CacheRead, proofbox.ParseMoney),
+		"cache_write":    word(d, &r.CacheWrite, proofbox.ParseMoney),
+		"cache_write_1h": word(d, &r.CacheWrite1h, proofbox.ParseMoney),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"proofbox"
@@ -108,6 +109,20 @@ var services = map[string]struct{ base, key string }{
 	"anthropic": {"https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"},
 }
 
+// priced gives the models with the prices that they do not say and the table has.
+func priced(models []proofbox.Model) []proofbox.Model {
+	models = slices.Clone(models)
+	for i, m := range models {
+		if m.Price != nil || m.Base != "" {
+			continue
+		}
+		if price, ok := model.Listed(m.Provider, m.Name); ok {
+			models[i].Price = &price
+		}
+	}
+	return models
+}
+
 // provide finds the provider of a model.
 func provide(over context.Context, m proofbox.Model) (model.Model, error) {
 	made := model.Model{Name: m.Name, Formats: []string{m.Provider}, MaxOutput: int64(m.MaxOutput)}
@@ -118,8 +133,14 @@ func provide(over context.Context, m proofbox.Model) (model.Model, error) {
 		made.Prices = model.Prices(*m.Price)
 	}
 	if service, ok := services[m.Provider]; ok {
-		made.Base, made.Key, made.Transport = service.base, os.Getenv(service.key), http.DefaultTransport
-		if made.Key == "" {
+		if m.Base != "" {
+			service.base, service.key = m.Base, m.KeyFrom
+		}
+		made.Base, made.Transport = strings.TrimSuffix(service.base, "/"), http.DefaultTransport
+		if service.key == "" {
+			return made, nil
+		}
+		if made.Key = os.Getenv(service.key); made.Key == "" {
 			return made, fmt.Errorf("the model %q needs a key: set %s where proofbox is started; it will not be in the box", m.Name, service.key)
 		}
 		return made, nil

@@ -64,6 +64,7 @@ func (d *Daemon) prepare(ctx context.Context, spec proofbox.Spec, command []stri
 	if err != nil {
 		return nil, err
 	}
+	spec.Models = priced(spec.Models)
 	terms, err := d.decide(ctx, spec)
 	if err != nil {
 		return nil, err

@@ -15,8 +15,9 @@ func (anthropic) callPath() string { return "/messages" }
 func (anthropic) key(key string) (header, value string) { return "X-Api-Key", key }
 
 func (anthropic) bound(o *object) (bound, error) {
-	b := bound{input: int64(len(o.text)) + overhead, times: 1}
-	if err := bounded(o); err != nil {
+	input, err := inputOf(o)
+	b := bound{input: input, times: 1}
+	if err != nil {
 		return b, err
 	}
 	var limit number
@@ -50,19 +51,24 @@ func (anthropic) list(models []string) any {
 
 // anthropicUsage is cumulative: what comes later is of the whole answer, too.
 type anthropicUsage struct {
-	InputTokens   int64 `json:"input_tokens"`
-	OutputTokens  int64 `json:"output_tokens"`
-	CacheCreation int64 `json:"cache_creation_input_tokens"`
-	CacheRead     int64 `json:"cache_read_input_tokens"`
+	InputTokens  int64 `json:"input_tokens"`
+	OutputTokens int64 `json:"output_tokens"`
+	Written      int64 `json:"cache_creation_input_tokens"`
+	CacheRead    int64 `json:"cache_read_input_tokens"`
+	Creation     struct {
+		Hour int64 `json:"ephemeral_1h_input_tokens"`
+	} `json:"cache_creation"`
 }
 
 func (u *anthropicUsage) into(r *report) {
 	if u == nil {
 		return
 	}
+	hour := max(0, min(u.Creation.Hour, u.Written))
 	r.usage = Usage{
 		Input: max(r.usage.Input, u.InputTokens), Output: max(r.usage.Output, u.OutputTokens),
-		CacheRead: max(r.usage.CacheRead, u.CacheRead), CacheWrite: max(r.usage.CacheWrite, u.CacheCreation),
+		CacheRead: max(r.usage.CacheRead, u.CacheRead), CacheWrite: max(r.usage.CacheWrite, u.Written-hour),
+		CacheWrite1h: max(r.usage.CacheWrite1h, hour),
 	}
 }
 

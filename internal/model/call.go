@@ -60,16 +60,15 @@ func (d *Desk) hold(ctx context.Context, o *object, b bound, m *Model, api wire)
 	if wanted == 0 || wanted > m.MaxOutput {
 		wanted = m.MaxOutput
 	}
+	in, out := m.Prices.worst(b.input)
 	detail, err := json.Marshal(map[string]any{
 		"model": m.Name, "input_tokens": b.input, "answers": b.times,
-		"usd_per_million": map[string]proofbox.Money{"input": m.Prices.worstInput(), "output": m.Prices.Output},
+		"usd_per_million": map[string]proofbox.Money{"input": in, "output": out}, "price": m.Prices,
 	})
 	if err != nil {
 		return proofbox.CapCertificate{}, fmt.Errorf("describing a hold: %w", err)
 	}
-	fixed := m.Prices.worstInput()
-	input := Prices{Input: fixed}.cost(Usage{Input: b.input})
-	fits, c, err := d.Purse.Hold(ctx, input, each(m.Prices.Output)*proofbox.Money(b.times), wanted, string(detail))
+	fits, c, err := d.Purse.Hold(ctx, tokensAt(b.input, in), each(out)*proofbox.Money(b.times), wanted, string(detail))
 	if errors.Is(err, ErrNoMoney) {
 		return c, &failure{http.StatusPaymentRequired, "billing_error", err.Error()}
 	}

@@ -15,11 +15,12 @@ type embeddings struct{ openAI }
 func (embeddings) callPath() string { return "/embeddings" }
 
 func (embeddings) bound(o *object) (bound, error) {
-	b := bound{input: int64(len(o.text)) + overhead}
-	if err := bounded(o); err != nil {
+	input, err := inputOf(o)
+	b := bound{input: input}
+	if err != nil {
 		return b, err
 	}
-	_, err := o.get("model", &b.model)
+	_, err = o.get("model", &b.model)
 	return b, err
 }
 

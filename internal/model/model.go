@@ -62,7 +62,7 @@ const maxBody = 32 << 20
 // ServeHTTP answers one call.
 func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var under wire
-	for _, api := range []wire{openAI{}, embeddings{}, anthropic{}, tokenCount{}} {
+	for _, api := range []wire{openAI{}, responses{}, embeddings{}, anthropic{}, tokenCount{}} {
 		path, ok := strings.CutPrefix(r.URL.Path, api.prefix())
 		if ok && (under == nil || path == api.callPath()) {
 			under = api
@@ -119,7 +119,7 @@ func invalid(format string, args ...any) error {
 }
 
 // writeFailure answers with an error in the caller's own format.
-func writeFailure(w http.ResponseWriter, api wire, err error) {
+func writeFailure(w http.ResponseWriter, api interface{ failure(*failure) any }, err error) {
 	f, ok := errors.AsType[*failure](err)
 	if !ok {
 		f = &failure{http.StatusBadGateway, "api_error", err.Error()}

@@ -58,7 +58,7 @@ func (p *purse) Settle(_ context.Context, hold int64, charge proofbox.Money) err
 
 // prices are a dollar for a million tokens in, and ten for a million out: a
 // micro-dollar for each token, and ten.
-var prices = model.Prices{Input: 1 * proofbox.Dollar, Output: 10 * proofbox.Dollar}
+var prices = model.Prices{Rates: proofbox.Rates{Input: 1 * proofbox.Dollar, Output: 10 * proofbox.Dollar}}
 
 const micro = proofbox.Dollar / 1e6
 
@@ -91,8 +91,10 @@ func post(t *testing.T, s *httptest.Server, path, body string) (status int, head
 const (
 	chat     = "/openai/v1/chat/completions"
 	messages = "/anthropic/v1/messages"
+	reply    = "/openai/v1/responses"
 	embed    = "/openai/v1/embeddings"
 	count    = "/anthropic/v1/messages/count_tokens"
+	asked    = `{"model":"m","input":"x","max_output_tokens":10}`
 	embedded = `{"model":"m","input":["x","y"]}`
 	question = `{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":10}`
 )
@@ -102,6 +104,7 @@ const (
 func TestSettling(t *testing.T) {
 	t.Parallel()
 	const openAIUsage = `"usage":{"prompt_tokens":100,"completion_tokens":5}`
+	const replyUsage = `"usage":{"input_tokens":100,"output_tokens":5}`
 	held := func(body string) proofbox.Money {
 		return proofbox.Money(len(body)+2048)*micro + 10*10*micro
 	}
@@ -132,10 +135,17 @@ func TestSettling(t *testing.T) {
 		"stream of rubbish":         {chat, stream, 200, "text/event-stream", "data: {\n\ndata: [DONE]\n\n", held(stream)},
 		"stream, error in the end":  {chat, stream, 200, "text/event-stream", "data: {\"error\":{}}\n\n", held(stream)},
 		"messages":                  {messages, question, 200, "application/json", `{"type":"message","usage":{"input_tokens":100,"output_tokens":5}}`, 150 * micro},
-		"messages, cached":          {messages, question, 200, "application/json", `{"type":"message","usage":{"input_tokens":10,"cache_read_input_tokens":50,"output_tokens":5}}`, 60 * micro},
+		"messages, cached":          {messages, question, 200, "application/json", `{"type":"message","usage":{"input_tokens":10,"cache_read_input_tokens":50,"output_tokens":5}}`, 110 * micro},
 		"messages, only the start":  {messages, stream, 200, "text/event-stream", "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":100,\"output_tokens\":1}}}\n\n", held(stream)},
 		"messages, start and end":   {messages, stream, 200, "text/event-stream", "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":100,\"output_tokens\":1}}}\n\ndata: {\"type\":\"message_stop\"}\n\n", held(stream)},
 		"messages, whole stream":    {messages, stream, 200, "text/event-stream", "event: x\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":100,\"output_tokens\":1}}}\n\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\ndata: {\"type\":\"message_stop\"}\n\n", 150 * micro},
+		"response":                  {reply, asked, 200, "application/json", `{"object":"response","status":"completed",` + replyUsage + `}`, 150 * micro},
+		"response, at its limit":    {reply, asked, 200, "application/json", `{"object":"response","status":"incomplete",` + replyUsage + `}`, 150 * micro},
+		"response, in part":         {reply, asked, 200, "application/json", `{"object":"response","status":"in_progress",` + replyUsage + `}`, held(asked)},
+		"response, failed":          {reply, asked, 200, "application/json", `{"object":"response","status":"failed","usage":null}`, held(asked)},
+		"response, cached":          {reply, asked, 200, "application/json", `{"object":"response","status":"completed","usage":{"input_tokens":100,"input_tokens_details":{"cached_tokens":90},"output_tokens":5}}`, 150 * micro},
+		"response, whole stream":    {reply, asked, 200, "text/event-stream", "event: x\ndata: {\"type\":\"response.created\",\"response\":{\"status\":\"in_progress\",\"usage\":null}}\n\ndata: {\"type\":\"response.incomplete\",\"response\":{\"status\":\"incomplete\"," + replyUsage + "}}\n\n", 150 * micro},
+		"response, an item is done": {reply, asked, 200, "text/event-stream", "data: {\"type\":\"response.output_item.done\",\"item\":{\"status\":\"completed\"}}\n\n", held(asked)},
 		"embeddings":                {embed, embedded, 200, "application/json", `{"object":"list","usage":{"prompt_tokens":100}}`, 100 * micro},
 		"embeddings, no usage":      {embed, embedded, 200, "application/json", `{"object":"list"}`, proofbox.Money(len(embedded)+2048) * micro},
 		"count of tokens":           {count, question, 200, "application/json", `{"input_tokens":7}`, 0},
@@ -144,9 +154,9 @@ func TestSettling(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var asked []byte
+			var body []byte
 			desk, p := provider(t, func(w http.ResponseWriter, r *http.Request) {
-				asked, _ = io.ReadAll(r.Body)
+				body, _ = io.ReadAll(r.Body)
 				if r.Header.Get("Authorization") != "Bearer the real key" && r.Header.Get("X-Api-Key") != "the real key" {
 					t.Errorf("the key is missing: %v", r.Header)
 				}
@@ -165,8 +175,8 @@ func TestSettling(t *testing.T) {
 			if c.path == chat && c.body == stream {
 				extra = wished
 			}
-			if len(asked) != len(c.body)+extra {
-				t.Errorf("the provider was asked %s", asked)
+			if len(body) != len(c.body)+extra {
+				t.Errorf("the provider was asked %s", body)
 			}
 		})
 	}
@@ -277,6 +287,18 @@ func TestUnboundedIsRefused(t *testing.T) {
 			}
 		}
 	}
+	for _, more := range []string{
+		`"previous_response_id":"x"`, `"conversation":"x"`, `"background":true`, `"prompt":{"id":"x"}`, `"context_management":[]`,
+		`"tools":[{"type":"web_search"}]`, `"tools":[{"type":"mcp","server_url":"x"}]`, `"tools":[{}]`, `"tools":{}`,
+		`"input":[{"type":"item_reference","id":"x"}]`, `"input":[{"role":"user","content":[{"type":"input_file","file_url":"x"}]}]`,
+		`"input":[{"role":"user","content":[{"type":"input_file","file_data":"data:application/pdf;base64,eA=="}]}]`,
+		`"input":[{"role":"user","content":[{"type":"input_image","image_url":"https://x"}]}]`,
+		`"input":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]`, `"max_output_tokens":-1`,
+	} {
+		if status, _, answer := post(t, desk, reply, `{"model":"m",`+more+`}`); status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", more, status, answer)
+		}
+	}
 	for _, body := range []string{``, `[]`, `null`, `{`, `{"model":1}`, `{"model":"m"} x`, strings.Repeat("[", 100000), `{"model":"m","max_tokens":10,"messages":"` + strings.Repeat("x", 33<<20) + `"}`} {
 		if status, _, answer := post(t, desk, chat, body); status < 400 || status >= 500 {
 			t.Errorf("%.40s: %d %.200s", body, status, answer)
@@ -290,23 +312,15 @@ func TestUnboundedIsRefused(t *testing.T) {
 // TestScript has the script answer in every way, through a desk.
 func TestScript(t *testing.T) {
 	t.Parallel()
-	script, err := model.ReadScript([]byte(`
+	desk, p := scripted(t, `
 version: 1
 turns:
   - {contains: weather, number: 1, text: "I look. Ü😀", calls: [{tool: look, input: {where: "Zürich"}}]}
   - {contains: rain, number: 2, text: It rains.}
   - {contains: fail, error: {status: 429, message: slow down}}
   - {contains: cut, text: "this is a text that is cut in its middle, before it has come to its end", cut: 3}
-  - {contains: long, text: "` + strings.Repeat("ü", 500) + `"}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &purse{left: proofbox.Dollar, holds: map[int64]proofbox.Money{}}
-	desk := httptest.NewServer(&model.Desk{Purse: p, Models: []model.Model{{
-		Name: "m", Formats: []string{"openai", "anthropic"}, Base: "http://script", Transport: script.Transport(t.Context()), Prices: prices, MaxOutput: 1000,
-	}}})
-	defer desk.Close()
+  - {contains: long, text: "`+strings.Repeat("ü", 500)+`"}
+`)
 	for _, c := range []struct {
 		path, more, said string
 		status           int

@@ -15,8 +15,9 @@ func (openAI) callPath() string { return "/chat/completions" }
 func (openAI) key(key string) (header, value string) { return "Authorization", "Bearer " + key }
 
 func (openAI) bound(o *object) (bound, error) {
-	b := bound{input: int64(len(o.text)) + overhead, times: 1}
-	if err := bounded(o); err != nil {
+	input, err := inputOf(o)
+	b := bound{input: input, times: 1}
+	if err != nil {
 		return b, err
 	}
 	var old, limit, n number
@@ -70,21 +71,30 @@ func (openAI) report(data []byte, r *report) error {
 	var m struct {
 		Object string
 		Usage  *struct {
-			PromptTokens     int64 `json:"prompt_tokens"`
-			CompletionTokens int64 `json:"completion_tokens"`
-			Details          struct {
-				CachedTokens int64 `json:"cached_tokens"`
-			} `json:"prompt_tokens_details"`
+			PromptTokens     int64  `json:"prompt_tokens"`
+			CompletionTokens int64  `json:"completion_tokens"`
+			Details          cached `json:"prompt_tokens_details"`
 		}
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
 		return err
 	}
 	if m.Usage != nil {
-		cached := min(m.Usage.Details.CachedTokens, m.Usage.PromptTokens)
-		r.known = true
-		r.usage = Usage{Input: m.Usage.PromptTokens - cached, CacheRead: cached, Output: m.Usage.CompletionTokens}
+		r.known, r.usage = true, m.Usage.Details.of(m.Usage.PromptTokens, m.Usage.CompletionTokens)
 	}
 	r.ended = r.ended || m.Object == "chat.completion"
 	return nil
+}
+
+// cached is how much of the input was read from a cache, or written to one.
+type cached struct {
+	Read  int64 `json:"cached_tokens"`
+	Write int64 `json:"cache_write_tokens"`
+}
+
+// of takes the input apart.
+func (c cached) of(input, output int64) Usage {
+	read := max(0, min(c.Read, input))
+	write := max(0, min(c.Write, input-read))
+	return Usage{Input: input - read - write, CacheRead: read, CacheWrite: write, Output: output}
 }

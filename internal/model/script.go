@@ -19,7 +19,7 @@ import (
 )
 
 // Script is a provider that answers as a file says, the same to the same
-// conversation always. It speaks both formats, and counts one token for every
+// conversation always. It speaks every format, and counts one token for every
 // four bytes. See docs/formats/model-script.md.
 type Script struct {
 	Version int    `yaml:"version"`
@@ -123,49 +123,49 @@ func (l *loop) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 
 // ServeHTTP answers as a provider would.
 func (s *Script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var api wire = openAI{}
-	if strings.HasSuffix(r.URL.Path, anthropic{}.callPath()) {
-		api = anthropic{}
-	}
 	data, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err != nil {
 		return // who asked has gone
 	}
-	switch {
-	case strings.HasSuffix(r.URL.Path, embeddings{}.callPath()):
+	switch path := r.URL.Path; {
+	case strings.HasSuffix(path, embeddings{}.callPath()):
 		embed(w, data)
-		return
-	case strings.HasSuffix(r.URL.Path, tokenCount{}.callPath()):
+	case strings.HasSuffix(path, tokenCount{}.callPath()):
 		answer(w, http.StatusOK, fields{"input_tokens": tokens(len(data))})
-		return
+	case strings.HasSuffix(path, anthropic{}.callPath()):
+		s.speak(w, r, anthropic{}, data)
+	case strings.HasSuffix(path, responses{}.callPath()):
+		s.speak(w, r, responses{}, data)
+	default:
+		s.speak(w, r, openAI{}, data)
 	}
-	q, err := ask(data)
+}
+
+// speak answers in one of the formats.
+func (s *Script) speak(w http.ResponseWriter, r *http.Request, out speaker, data []byte) {
+	q, err := out.ask(data)
 	if err != nil {
-		writeFailure(w, api, invalid("%v", err))
+		writeFailure(w, out, invalid("%v", err))
 		return
 	}
-	t := s.turn(q)
+	t := s.find(q)
 	if t == nil {
-		writeFailure(w, api, invalid("the script has no turn for answer %d to %.80q", q.turn(), q.last()))
+		writeFailure(w, out, invalid("the script has no turn for answer %d to %.80q", q.turn, q.last))
 		return
 	}
 	t.wait(r.Context())
 	if t.Error != nil {
-		writeFailure(w, api, &failure{t.Error.Status, "scripted_error", t.Error.Message})
+		writeFailure(w, out, &failure{t.Error.Status, "scripted_error", t.Error.Message})
 		return
 	}
-	reply := t.reply(q, len(data))
-	if reply.out, _ = api.(speaker); reply.out == nil {
-		panic("model: a format that a script cannot speak")
-	}
-	reply.write(w)
+	t.reply(q, len(data)).write(w, out)
 }
 
-// turn finds what to answer.
-func (s *Script) turn(q *question) *Turn {
+// find gives the turn to answer with.
+func (s *Script) find(q *question) *Turn {
 	for i := range s.Turns {
 		t := &s.Turns[i]
-		if (t.Number == 0 || t.Number == q.turn()) && strings.Contains(q.last(), t.Contains) {
+		if (t.Number == 0 || t.Number == q.turn) && strings.Contains(q.last, t.Contains) {
 			return t
 		}
 	}
@@ -181,44 +181,43 @@ func (t *Turn) wait(ctx context.Context) {
 
 // question is what a script reads of a request.
 type question struct {
-	Model     string
-	Stream    bool
-	MaxTokens int64 `json:"max_tokens"`
-	MaxOutput int64 `json:"max_completion_tokens"`
-	Options   struct {
-		Usage bool `json:"include_usage"`
-	} `json:"stream_options"`
-	Messages []struct {
-		Role    string
-		Content json.RawMessage
-	}
+	model  string
+	stream bool
+	limit  int64  // of output tokens; 0 where there is none
+	usage  bool   // a stream is to end with one
+	turn   int    // the number of the answer that is asked for, from 1 on
+	last   string // what was said last, as JSON: text, or what a tool has answered
 }
 
-func ask(data []byte) (*question, error) {
-	q := &question{}
-	if err := json.Unmarshal(data, q); err != nil {
-		return nil, err
-	}
-	if len(q.Messages) == 0 {
-		return nil, errors.New("the request has no messages")
-	}
-	return q, nil
-}
-
-// turn is the number of the answer that is asked for.
-func (q *question) turn() int {
-	n := 1
-	for _, m := range q.Messages {
-		if m.Role == "assistant" {
-			n++
+// askMessages reads a request whose conversation is a list of messages.
+func askMessages(data []byte) (*question, error) {
+	var r struct {
+		Model     string
+		Stream    bool
+		MaxTokens int64 `json:"max_tokens"`
+		MaxOutput int64 `json:"max_completion_tokens"`
+		Options   struct {
+			Usage bool `json:"include_usage"`
+		} `json:"stream_options"`
+		Messages []struct {
+			Role    string
+			Content json.RawMessage
 		}
 	}
-	return n
-}
-
-// last is what was said last: text, or what a tool has answered.
-func (q *question) last() string {
-	return string(q.Messages[len(q.Messages)-1].Content)
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, err
+	}
+	if len(r.Messages) == 0 {
+		return nil, errors.New("the request has no messages")
+	}
+	q := &question{model: r.Model, stream: r.Stream, limit: max(r.MaxTokens, r.MaxOutput), usage: r.Options.Usage, turn: 1}
+	for _, m := range r.Messages {
+		if m.Role == "assistant" {
+			q.turn++
+		}
+		q.last = string(m.Content)
+	}
+	return q, nil
 }
 
 // tokens counts as a script does.
@@ -226,7 +225,6 @@ func tokens(bytes int) int64 { return int64(bytes+3) / 4 }
 
 // reply is an answer of a script.
 type reply struct {
-	out    speaker
 	model  string
 	stream bool
 	usage  bool // a stream ends with one
@@ -242,10 +240,10 @@ type reply struct {
 // reply says what is answered within the limit of the request.
 func (t *Turn) reply(q *question, size int) *reply {
 	r := &reply{
-		model: q.Model, stream: q.Stream, usage: q.Options.Usage, cut: t.Cut, input: tokens(size),
-		id: fmt.Sprintf("script-%d", q.turn()),
+		model: q.model, stream: q.stream, usage: q.usage, cut: t.Cut, input: tokens(size),
+		id: fmt.Sprintf("script-%d", q.turn),
 	}
-	limit := max(q.MaxTokens, q.MaxOutput)
+	limit := q.limit
 	text := t.Text
 	if limit > 0 && tokens(len(text)) > limit {
 		text, r.short = head(text, 4*int(limit)), true
@@ -292,21 +290,23 @@ func (u Use) arguments() string {
 	return string(data)
 }
 
-// speaker writes answers in one of the formats.
+// speaker reads requests and writes answers in one of the formats.
 type speaker interface {
+	ask(request []byte) (*question, error)
+	failure(*failure) any
 	whole(*reply) any
 	// events gives the events of a stream: a name, if the format has names, and
 	// what is in it.
 	events(*reply) [][2]any
 }
 
-func (r *reply) write(w http.ResponseWriter) {
+func (r *reply) write(w http.ResponseWriter, out speaker) {
 	if !r.stream {
-		answer(w, http.StatusOK, r.out.whole(r))
+		answer(w, http.StatusOK, out.whole(r))
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	for i, e := range r.out.events(r) {
+	for i, e := range out.events(r) {
 		if r.cut > 0 && i >= r.cut {
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)

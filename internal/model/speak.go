@@ -8,6 +8,8 @@ import (
 // fields is a JSON object that is written.
 type fields = map[string]any
 
+func (openAI) ask(data []byte) (*question, error) { return askMessages(data) }
+
 func (openAI) calls(r *reply) []any {
 	var list []any
 	for i, c := range r.calls {
@@ -68,6 +70,8 @@ func (o openAI) events(r *reply) (list [][2]any) {
 	}
 	return append(list, [2]any{"", "[DONE]"})
 }
+
+func (anthropic) ask(data []byte) (*question, error) { return askMessages(data) }
 
 func (anthropic) finish(r *reply) string {
 	switch {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -44,77 +45,115 @@ type report struct {
 // the frame of the conversation and of its tools.
 const overhead = 2048
 
-// Members of a request whose cost nothing in the request bounds.
-var unbounded = []string{"previous_response_id", "audio", "web_search_options", "prediction", "mcp_servers", "container", "best_of", "conversation"}
+// pictureTokens is more than a provider takes a picture for, whatever its size: a
+// picture of one colour has few bytes, and is no cheaper for it. The dearest is
+// OpenAI's gpt-4o-mini, 2,833 tokens and 5,667 for each of at most 8 tiles.
+const pictureTokens = 50_000
 
-// bounded refuses what cannot be bounded. A token is at least one byte of the
-// text that it stands for, so the bytes of the request are a bound on its
-// tokens, unless it names something that is elsewhere.
-func bounded(o *object) error {
+// Members of a request whose cost nothing in the request bounds.
+var unbounded = []string{
+	"previous_response_id", "audio", "web_search_options", "prediction", "mcp_servers", "container", "best_of", "conversation",
+	"prompt", "context_management", "speed", "inference_geo",
+}
+
+// inputOf gives more tokens than a request can have, and refuses what cannot be
+// bounded. A token is at least one byte of the text that it stands for, so the
+// bytes of the request are a bound on its tokens, unless it has what is no text
+// or names something that is elsewhere.
+func inputOf(o *object) (int64, error) {
 	for _, name := range unbounded {
 		var v any
 		if there, err := o.get(name, &v); there || err != nil {
-			return invalid("%q makes the cost of a call unbounded; leave it out", name)
+			return 0, invalid("%q makes the cost of a call unbounded; leave it out", name)
 		}
 	}
 	var tier string
 	if _, err := o.get("service_tier", &tier); err != nil || !slices.Contains([]string{"", "auto", "default", "flex", "standard_only"}, tier) {
-		return invalid("the service_tier %q has a price of its own; leave it out", tier)
+		return 0, invalid("the service_tier %q has a price of its own; leave it out", tier)
 	}
-	return elsewhere(o)
+	pictures, err := look(o)
+	return int64(len(o.text)) + overhead + pictures*pictureTokens, err
 }
 
-// elsewhere looks for parts of messages, and tools, that bring in or start what
-// the request does not hold.
-func elsewhere(o *object) error {
-	for _, name := range []string{"messages", "system", "tools", "input"} {
+// look counts the pictures in a request. It refuses parts of messages, and tools,
+// that bring in or start what the request does not hold, or what is counted in
+// another way than text.
+func look(o *object) (pictures int64, err error) {
+	for _, name := range []string{"messages", "system", "tools", "input", "instructions"} {
 		var v any
 		if _, err := o.get(name, &v); err != nil {
-			return err
+			return 0, err
 		}
-		if what := remote(v); what != "" {
-			return invalid("%s is not in the request, so what it costs cannot be bounded; send it as data", what)
+		n, what := parts(v)
+		if what != "" {
+			return 0, invalid("%s, so what the call costs cannot be bounded; send text, or a picture as data", what)
 		}
+		pictures += n
 	}
-	return nil
+	return pictures, nil
 }
 
-// remote finds what stands for something that is elsewhere: images and documents
-// by address or number, and tools that the provider runs.
-func remote(v any) string {
+// parts looks at a part of a request and at all in it.
+func parts(v any) (pictures int64, refused string) {
+	var inner []any
 	switch v := v.(type) {
 	case []any:
-		for _, item := range v {
-			if what := remote(item); what != "" {
-				return what
-			}
-		}
+		inner = v
 	case map[string]any:
-		return remoteIn(v)
+		var picture bool
+		if picture, refused = part(v); refused != "" {
+			return 0, refused
+		}
+		if picture {
+			pictures = 1
+		}
+		inner = slices.Collect(maps.Values(v))
 	}
-	return ""
+	for _, item := range inner {
+		n, refused := parts(item)
+		if refused != "" {
+			return 0, refused
+		}
+		pictures += n
+	}
+	return pictures, ""
 }
 
-func remoteIn(m map[string]any) string {
+// part says what one part of a message is: a picture, something that is refused,
+// or text.
+func part(m map[string]any) (picture bool, refused string) {
 	kind, _ := m["type"].(string)
+	inner, _ := m["image_url"].(map[string]any)
+	source, _ := m["source"].(map[string]any)
 	switch {
-	case kind == "image_url":
-		if part, ok := m["image_url"].(map[string]any); !ok || !isData(part["url"]) {
-			return "an image by its address"
-		}
+	case kind == "image_url" && !isData(inner["url"]), kind == "input_image" && !isData(m["image_url"]):
+		return false, "an image by its address is not in the request"
+	case m["file_url"] != nil, kind == "url" && m["url"] != nil:
+		return false, "a document by its address is not in the request"
 	case m["file_id"] != nil:
-		return "a file by its number"
-	case kind == "url" && m["url"] != nil:
-		return "a document by its address"
-	case kind != "" && kind != "function" && kind != "custom" && m["name"] != nil && m["input_schema"] == nil && m["input"] == nil && m["content"] == nil:
-		return "the tool " + kind
+		return false, "a file by its number is not in the request"
+	case kind == "item_reference":
+		return false, "an item by its number is not in the request"
+	case kind == "input_audio":
+		return false, "sound has a price of its own"
+	case m["file_data"] != nil, kind == "document" && source["type"] == "base64":
+		return false, "a document has pages, which are counted as text and as pictures"
+	case isOthersTool(kind, m):
+		return false, "the tool " + kind + " is run by the provider"
 	}
-	for _, item := range m {
-		if what := remote(item); what != "" {
-			return what
-		}
+	return kind == "image_url" || kind == "input_image" || kind == "image", ""
+}
+
+// callersTools are the kinds of tools that Anthropic names and its callers run.
+var callersTools = []string{"function", "custom", "bash_", "text_editor_", "computer_", "memory_"}
+
+// isOthersTool says whether a part is a tool of Anthropic's: those have a kind, a
+// name and nothing that their user could fill.
+func isOthersTool(kind string, m map[string]any) bool {
+	if m["name"] == nil || m["input_schema"] != nil || m["input"] != nil || m["content"] != nil || m["arguments"] != nil {
+		return false
 	}
-	return ""
+	return kind != "" && !slices.ContainsFunc(callersTools, func(own string) bool { return strings.HasPrefix(kind, own) })
 }
 
 func isData(v any) bool {
