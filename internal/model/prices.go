@@ -57,8 +57,11 @@ func (p Prices) cost(u Usage) proofbox.Money {
 		tokens int64
 		rate   proofbox.Money
 	}{
-		{u.Input, r.Input}, {u.Output, r.Output}, {u.CacheRead, known(r.CacheRead, r)},
-		{u.CacheWrite, known(r.CacheWrite, r)}, {u.CacheWrite1h, known(max(r.CacheWrite1h, r.CacheWrite), r)},
+		{u.Input, r.Input},
+		{u.Output, r.Output},
+		{u.CacheRead, known(r.CacheRead, r)},
+		{u.CacheWrite, known(r.CacheWrite, r)},
+		{u.CacheWrite1h, known(max(r.CacheWrite1h, r.CacheWrite), r)},
 	} {
 		sum.Add(sum, new(big.Int).Mul(big.NewInt(max(0, part.tokens)), big.NewInt(int64(part.rate))))
 	}
