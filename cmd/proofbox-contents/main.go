@@ -6,27 +6,36 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"proofbox/internal/contents"
 	"proofbox/internal/contents/scan"
+	"proofbox/internal/contents/tag"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	key, err := readKey(os.Stdin)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	if len(os.Args) > 1 && os.Args[1] == contents.WatchOrder {
-		if err := watch(ctx, os.Args[2:]); err != nil {
+		if err := watch(ctx, key, os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		return
 	}
-	answer, err := do(ctx, os.Args[1:])
+	answer, err := do(ctx, key, os.Args[1:])
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(answer)
 	}
@@ -36,14 +45,14 @@ func main() {
 	}
 }
 
-func do(ctx context.Context, args []string) (any, error) {
+func do(ctx context.Context, key *tag.Key, args []string) (any, error) {
 	switch {
 	case len(args) == 1 && args[0] == contents.RulesOrder:
 		return scan.Rules(), nil
 	case len(args) == 2 && args[0] == contents.ScanOrder:
-		return scanned(scan.Path(ctx, args[1]))
+		return scanned(scan.Path(ctx, args[1], key))
 	case len(args) == 2 && args[0] == contents.NamesOrder:
-		return scanned(scan.Names(ctx, args[1]))
+		return scanned(scan.Names(ctx, args[1], key))
 	}
 	return nil, fmt.Errorf("usage: proofbox-contents %s | %s PATH | %s PATH | %s [FOLDER]", contents.RulesOrder, contents.ScanOrder, contents.NamesOrder, contents.WatchOrder)
 }
@@ -54,3 +63,24 @@ func scanned(found *scan.Result, err error) (any, error) {
 	}
 	return contents.Scanned(*found), nil
 }
+
+// readKey reads the secret of tags: the first line of the input, in hexadecimal; an
+// empty one, or none, for no key. It reads no byte more, because orders follow.
+func readKey(in io.Reader) (*tag.Key, error) {
+	var line []byte
+	for one := make([]byte, 1); len(line) < maxKeyLine; line = append(line, one[0]) {
+		if _, err := io.ReadFull(in, one); errors.Is(err, io.EOF) || err == nil && one[0] == '\n' {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("reading the key of tags: %w", err)
+		}
+	}
+	secret, err := hex.DecodeString(string(line))
+	if err != nil {
+		return nil, errors.New("the first line of the input is not the key of tags, in hexadecimal")
+	}
+	return tag.New(secret), nil
+}
+
+// maxKeyLine bounds the line of a key, in bytes.
+const maxKeyLine = 256

@@ -9,16 +9,17 @@ import (
 
 	"proofbox/internal/contents"
 	"proofbox/internal/contents/scan"
+	"proofbox/internal/contents/tag"
 )
 
 // watch answers one look after the other until its input ends. The argument is
 // the folder of what the box writes.
-func watch(ctx context.Context, args []string) error {
+func watch(ctx context.Context, key *tag.Key, args []string) error {
 	written := ""
 	if len(args) > 0 {
 		written = args[0]
 	}
-	s, err := scan.NewSentinel(written)
+	s, err := scan.NewSentinel(written, key)
 	if err != nil {
 		return err
 	}

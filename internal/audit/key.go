@@ -10,6 +10,7 @@ package audit
 
 import (
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -134,3 +135,13 @@ func (k *Key) KeyHash() uint32 { return k.verifier.KeyHash() }
 
 // Sign implements [note.Signer].
 func (k *Key) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(k.private, msg), nil }
+
+// Derive gives a secret of 32 bytes for another purpose, which tells nothing of the
+// key (HKDF, RFC 5869, with SHA-256). Who can sign can derive it.
+func (k *Key) Derive(purpose string) []byte {
+	secret, err := hkdf.Key(sha256.New, k.private.Seed(), nil, "proofbox "+purpose, sha256.Size)
+	if err != nil {
+		panic(fmt.Sprintf("audit: deriving a secret: %v", err)) // only of a length that HKDF does not have
+	}
+	return secret
+}

@@ -40,8 +40,8 @@ func withProgram(run func() int) int {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	program = Program(filepath.Join(dir, "proofbox-contents"))
-	if out, err := exec.Command("go", "build", "-o", string(program), "proofbox/cmd/proofbox-contents").CombinedOutput(); err != nil {
+	program = Program{Path: filepath.Join(dir, "proofbox-contents")}
+	if out, err := exec.Command("go", "build", "-o", program.Path, "proofbox/cmd/proofbox-contents").CombinedOutput(); err != nil {
 		log.Fatalf("building what looks at data: %v\n%s", err, out)
 	}
 	return run()
@@ -324,10 +324,10 @@ func TestProgram(t *testing.T) {
 	if _, err := program.Scan(ctx, filepath.Join(t.TempDir(), "missing")); err == nil || !strings.Contains(err.Error(), "missing") {
 		t.Errorf("scanning what is not there: %v, want its name", err)
 	}
-	if _, err := Program("/nowhere/proofbox-contents").Scan(ctx, t.TempDir()); err == nil || !strings.Contains(err.Error(), "make build") {
+	if _, err := (&Program{Path: "/nowhere/proofbox-contents"}).Scan(ctx, t.TempDir()); err == nil || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("scanning without the program: %v, want the next step", err)
 	}
-	if _, err := Program("/bin/true").Rules(ctx); err == nil {
+	if _, err := (&Program{Path: "/bin/true"}).Rules(ctx); err == nil {
 		t.Error("an empty answer was taken")
 	}
 	ended, end := context.WithCancel(ctx)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"proofbox"
+	"proofbox/internal/audit"
 )
 
 // Scanned is what a scan gives.
@@ -43,8 +45,20 @@ const (
 	maxComplaint = 4 << 10 // bytes
 )
 
-// Program is cmd/proofbox-contents, by its path. It is a [Scanner].
-type Program string
+// Program is cmd/proofbox-contents. It is a [Scanner].
+type Program struct {
+	Path string
+	// Secret is what tags are known by, see [Tags]; empty for none.
+	Secret []byte
+}
+
+// Tags derives the secret of tags from the key that seals are signed with: who may
+// say what a data set is may say what was made here.
+func Tags(key *audit.Key) []byte { return key.Derive("tags") }
+
+// keyLine is the first line of the program's input. It is no argument, because others
+// can read those.
+func (p Program) keyLine() string { return hex.EncodeToString(p.Secret) + "\n" }
 
 // Scan looks at a file, or at a folder with all that is in it. The error is
 // about the scan as a whole; what one file is about is a problem in the result.
@@ -69,15 +83,16 @@ func (p Program) Rules(ctx context.Context) (string, error) {
 // ask runs the program and reads its answer. It gets no environment, and is
 // ended with ctx.
 func (p Program) ask(ctx context.Context, answer any, args ...string) error {
-	cmd := exec.CommandContext(ctx, string(p), args...)
+	cmd := exec.CommandContext(ctx, p.Path, args...)
 	cmd.Env = []string{"GOMEMLIMIT=384MiB"} // of the 512 MiB that looking at data may take
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
+	cmd.Stdin = strings.NewReader(p.keyLine())
 	complaint := &head{most: maxComplaint}
 	cmd.Stderr = complaint
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return fmt.Errorf("starting %q: %w", p, err)
+		return fmt.Errorf("starting %q: %w", p.Path, err)
 	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting what looks at data: %w (run `make build`)", err)
@@ -91,7 +106,7 @@ func (p Program) ask(ctx context.Context, answer any, args ...string) error {
 		return errors.New(cmp.Or(strings.TrimSpace(complaint.String()), err.Error()))
 	}
 	if err := errors.Join(decoded, drained); err != nil {
-		return fmt.Errorf("reading the answer of %q: %w", p, err)
+		return fmt.Errorf("reading the answer of %q: %w", p.Path, err)
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (p Program) Watch(about Watching) (*Watch, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Watch{Watching: about, complaint: &head{most: maxComplaint}, stop: stop, roads: map[string]*proofbox.Road{}}
 	w.later = proofbox.Later{Class: about.Class, Roads: []proofbox.Road{}, Findings: []proofbox.Finding{}, Unwatched: []string{}}
-	w.cmd = exec.CommandContext(ctx, string(p), WatchOrder)
+	w.cmd = exec.CommandContext(ctx, p.Path, WatchOrder)
 	w.cmd.Env = []string{"GOMEMLIMIT=192MiB"}
 	w.cmd.Stderr = w.complaint
 	if about.Written != nil {
@@ -108,17 +108,21 @@ func (p Program) Watch(about Watching) (*Watch, error) {
 	in, err := w.cmd.StdinPipe()
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("starting %q: %w", p, err)
+		return nil, fmt.Errorf("starting %q: %w", p.Path, err)
 	}
 	out, err := w.cmd.StdoutPipe()
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("starting %q: %w", p, err)
+		return nil, fmt.Errorf("starting %q: %w", p.Path, err)
 	}
 	w.cmd.WaitDelay = 5 * time.Second
 	if err := w.cmd.Start(); err != nil {
 		stop()
 		return nil, fmt.Errorf("starting what looks at data: %w (run `make build`)", err)
+	}
+	if _, err := io.WriteString(in, p.keyLine()); err != nil {
+		w.stop()
+		return nil, fmt.Errorf("starting %q: %w", p.Path, err)
 	}
 	w.ask, w.asked, w.answers = json.NewEncoder(in), in, json.NewDecoder(out)
 	return w, nil

@@ -71,7 +71,7 @@ func Open(home string) (*Daemon, error) {
 		return nil, err
 	}
 	programs := findPrograms()
-	program := contents.Program(programs.contents)
+	program := contents.Program{Path: programs.contents, Secret: contents.Tags(key)}
 	d := &Daemon{
 		store:    store{home},
 		programs: programs,

@@ -37,6 +37,7 @@ var reservedNets = []struct {
 	{netip.MustParsePrefix("192.0.2.0/24"), "RFC 5737"},
 	{netip.MustParsePrefix("198.51.100.0/24"), "RFC 5737"},
 	{netip.MustParsePrefix("203.0.113.0/24"), "RFC 5737"},
+	{netip.MustParsePrefix("240.0.0.0/4"), "RFC 1112"},
 	{netip.MustParsePrefix("2001:db8::/32"), "RFC 3849"},
 	{netip.MustParsePrefix("3fff::/20"), "RFC 9637"},
 }

@@ -1,7 +1,8 @@
 // Package scan finds what identifies a person and what opens a door in a data
 // set: identifiers by shape, check digits and words near by, and secrets by the
 // rules of gitleaks. Of each finding it says where it is and whether it is
-// provably nobody's, because a standard or its issuer reserves it.
+// provably nobody's, because a standard or its issuer reserves it or because it has
+// our tag.
 //
 // A data set is read once, in a stream, with a bound on memory: what is hashed
 // is what was looked at. It is taken for hostile. What cannot be read is a
@@ -22,6 +23,7 @@ import (
 
 	"proofbox"
 	"proofbox/internal/contents/names"
+	"proofbox/internal/contents/tag"
 	"proofbox/internal/contents/tree"
 )
 
@@ -54,21 +56,26 @@ type Result struct {
 	Sealed []proofbox.SealedFile
 }
 
-// Path scans a file, or a folder with all that is in it. The error is about the
+// Path scans a file, or a folder with all that is in it. A value with the tag of
+// the key, which may be nil, is provably synthetic. The error is about the
 // scan as a whole; what one file is about is a problem in the result.
-func Path(ctx context.Context, path string) (*Result, error) { return look(ctx, path, false) }
+func Path(ctx context.Context, path string, key *tag.Key) (*Result, error) {
+	return look(ctx, path, key, false)
+}
 
 // Names scans as [Path] does, and for names, places, addresses and the like, too,
 // which takes much longer. Those are no identifiers, because what finds them
 // errs.
-func Names(ctx context.Context, path string) (*Result, error) { return look(ctx, path, true) }
+func Names(ctx context.Context, path string, key *tag.Key) (*Result, error) {
+	return look(ctx, path, key, true)
+}
 
-func look(ctx context.Context, path string, named bool) (*Result, error) {
+func look(ctx context.Context, path string, key *tag.Key, named bool) (*Result, error) {
 	secrets, err := newSecrets()
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, named: named}
+	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, named: named, key: key}
 	c.result.Path, c.result.Rules, c.result.Blind = path, Rules(), slices.Concat(nameless, blind)
 	if named {
 		c.result.Rules, c.result.Blind = c.result.Rules+"+"+names.Version(), blind
@@ -88,6 +95,7 @@ type collector struct {
 	place            proofbox.Place // of the file that is read; its record and field are of the last value
 	nested           int            // depth of documents in strings
 	named            bool           // names are looked for
+	key              *tag.Key       // by which values are known to be ours; nil for none
 	sentinel         *Sentinel      // takes what is found, where records are looked at as they come in
 }
 
@@ -205,6 +213,9 @@ func document(text string) bool {
 
 // report counts a finding and keeps it while there is room.
 func (c *collector) report(v value, h hit) {
+	if h.synthetic == "" && c.key.Tagged(h.kind, v.text[h.start:h.end]) {
+		h.synthetic = tag.Name
+	}
 	if c.sentinel != nil {
 		c.sentinel.notice(v, h)
 		return

@@ -36,7 +36,7 @@ func set(t testing.TB, files map[string]string) string {
 
 func scanned(t testing.TB, path string) *Result {
 	t.Helper()
-	r, err := Path(context.Background(), path)
+	r, err := Path(context.Background(), path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

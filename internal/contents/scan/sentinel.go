@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"proofbox"
+	"proofbox/internal/contents/tag"
 	"proofbox/internal/contents/tree"
 )
 
@@ -70,14 +71,15 @@ type fileState struct {
 	change, write syscall.Timespec
 }
 
-// NewSentinel makes a sentinel over what a box writes to a folder.
-func NewSentinel(written string) (*Sentinel, error) {
+// NewSentinel makes a sentinel over what a box writes to a folder. What has the tag of
+// the key, which may be nil, is nobody's.
+func NewSentinel(written string, key *tag.Key) (*Sentinel, error) {
 	secrets, err := newSecrets()
 	if err != nil {
 		return nil, err
 	}
 	s := &Sentinel{Written: written, roads: map[int64]*road{}, before: map[[16]byte]bool{}, files: map[string]fileState{}}
-	s.c = &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, sentinel: s}
+	s.c = &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, sentinel: s, key: key}
 	return s, nil
 }
 

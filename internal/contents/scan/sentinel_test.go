@@ -13,7 +13,7 @@ import (
 
 func sentinel(t testing.TB, written string) *Sentinel {
 	t.Helper()
-	s, err := NewSentinel(written)
+	s, err := NewSentinel(written, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
