@@ -58,3 +58,78 @@ type CapRequest struct {
 	Period  Period `json:"period"`
 	USD     Money  `json:"usd"`
 }
+
+// Charge is one call in the history of spending.
+type Charge struct {
+	Hold    int64     `json:"hold"` // its number in the ledger
+	Account string    `json:"account"`
+	Run     string    `json:"run"`
+	Kind    string    `json:"kind"` // of task, see [Proposal]
+	Time    time.Time `json:"time"` // when it was held
+	Model   string    `json:"model"`
+	Held    Money     `json:"held"`              // what it could cost at most
+	Charged *Money    `json:"charged,omitempty"` // nil while it goes on
+}
+
+// HistoryRequest asks for the newest charges of an account and of those below it.
+type HistoryRequest struct {
+	Account string `json:"account"` // empty for all
+	Limit   int    `json:"limit"`
+}
+
+// WhatIfRequest asks what another cap would have done.
+type WhatIfRequest struct {
+	// Cap is for each period of Account, or of each run where Account is empty;
+	// nil asks for proposals alone.
+	Cap     *Money `json:"cap,omitempty"`
+	Account string `json:"account"`
+	Period  Period `json:"period"`
+}
+
+// WhatIf says what another cap would have done to what was spent.
+type WhatIf struct {
+	Cap *Money `json:"cap,omitempty"`
+	// Spenders is how many accounts, or periods of one, the cap would have been
+	// for, and Stopped those that it would have touched.
+	Spenders  int        `json:"spenders"`
+	Stopped   []Stop     `json:"stopped"`
+	Spent     Money      `json:"spent"`
+	Proposals []Proposal `json:"proposals"`
+}
+
+// Stop is a spender whom a cap would have stopped, if all later calls had come
+// as they did.
+type Stop struct {
+	Account string `json:"account"`
+	Period  string `json:"period"`
+	Kind    string `json:"kind"`
+	// Time is when the first call would have been refused; zero where none would,
+	// and answers would only have had less room.
+	Time    time.Time `json:"time,omitzero"`
+	Calls   int       `json:"calls"`
+	Refused int       `json:"refused"`
+	// Clamped is how many calls would have got less room than they had, and
+	// needed no more.
+	Clamped int   `json:"clamped"`
+	Spent   Money `json:"spent"`
+	Spared  Money `json:"spared"` // by the calls that would have been refused
+}
+
+// Proposal is a cap for a kind of task, worked out of what its runs have cost.
+type Proposal struct {
+	// Kind is the name that the runs' box files give, else the program that they
+	// ran.
+	Kind   string `json:"kind"`
+	Runs   int    `json:"runs"`
+	Median Money  `json:"median"`
+	// P95 is what 19 of 20 of these runs have cost at most, and Low and High are
+	// where that is of all such runs, with 95 % confidence, by order statistics.
+	P95  Money  `json:"p95"`
+	Low  *Money `json:"low,omitempty"`
+	High *Money `json:"high,omitempty"`
+	Max  Money  `json:"max"`
+	// Cap is High; nil where there are too few runs to know it, and Missing is
+	// how many more it takes.
+	Cap     *Money `json:"cap,omitempty"`
+	Missing int    `json:"missing,omitempty"`
+}

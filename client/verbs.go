@@ -150,6 +150,17 @@ func (c *Client) VerifySpending(ctx context.Context) (proofbox.SpendReport, erro
 	return ask[proofbox.SpendReport](ctx, c, request{method: http.MethodGet, path: "/v1/spend/verify"})
 }
 
+// SpendHistory gives the newest charges, the newest first.
+func (c *Client) SpendHistory(ctx context.Context, r proofbox.HistoryRequest) ([]proofbox.Charge, error) {
+	return ask[[]proofbox.Charge](ctx, c, request{method: http.MethodPost, path: "/v1/spend/history", body: r})
+}
+
+// WhatIf says what another cap would have done to what was spent, and proposes a
+// cap for each kind of task.
+func (c *Client) WhatIf(ctx context.Context, r proofbox.WhatIfRequest) (proofbox.WhatIf, error) {
+	return ask[proofbox.WhatIf](ctx, c, request{method: http.MethodPost, path: "/v1/spend/what-if", body: r})
+}
+
 // Doctor starts a real box behind every wall and says what works.
 func (c *Client) Doctor(ctx context.Context, progress func(proofbox.Event)) (proofbox.Health, error) {
 	return steps[proofbox.Health](ctx, c, request{method: http.MethodGet, path: "/v1/doctor"}, progress)

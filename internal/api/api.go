@@ -79,6 +79,10 @@ type Money interface {
 	Cap(ctx context.Context, r proofbox.CapRequest) ([]proofbox.Balance, error)
 	// VerifySpending replays the ledger from its beginning.
 	VerifySpending(ctx context.Context) (proofbox.SpendReport, error)
+	// SpendHistory gives the newest charges, the newest first.
+	SpendHistory(ctx context.Context, r proofbox.HistoryRequest) ([]proofbox.Charge, error)
+	// WhatIf says what another cap would have done, and proposes caps.
+	WhatIf(ctx context.Context, r proofbox.WhatIfRequest) (proofbox.WhatIf, error)
 }
 
 // Host looks after this machine.
@@ -168,6 +172,8 @@ func Handler(s Service) http.Handler {
 		"GET /v1/spend":               h.spending,
 		"POST /v1/spend/caps":         h.cap,
 		"GET /v1/spend/verify":        h.verifySpending,
+		"POST /v1/spend/history":      h.spendHistory,
+		"POST /v1/spend/what-if":      h.whatIf,
 		"GET /v1/doctor":              h.doctor,
 		"POST /v1/setup":              h.setup,
 		"POST /v1/breakout":           h.breakout,

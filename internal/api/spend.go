@@ -24,3 +24,21 @@ func (h handler) verifySpending(w http.ResponseWriter, r *http.Request) error {
 	report, err := h.service.VerifySpending(r.Context())
 	return reply(w, report, err)
 }
+
+func (h handler) spendHistory(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.HistoryRequest
+	if err := read(r, &req); err != nil {
+		return err
+	}
+	list, err := h.service.SpendHistory(r.Context(), req)
+	return reply(w, list, err)
+}
+
+func (h handler) whatIf(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.WhatIfRequest
+	if err := read(r, &req); err != nil {
+		return err
+	}
+	report, err := h.service.WhatIf(r.Context(), req)
+	return reply(w, report, err)
+}

@@ -14,7 +14,7 @@ func (a *app) spendCommand() *cobra.Command {
 		Long: `Show what calls to models have cost, by account and period, and what is held for
 calls that go on. The account of a run is runs/RUN, so what every run spends
 counts for the account runs.`,
-		Example: "  proofbox spend\n  proofbox spend cap runs 10 --per day\n  proofbox spend verify",
+		Example: "  proofbox spend\n  proofbox spend cap runs 10 --per day\n  proofbox spend history\n  proofbox spend what-if --cap 0.50\n  proofbox spend verify",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := a.client.Spending(cmd.Context())
 			if err != nil {
@@ -24,7 +24,7 @@ counts for the account runs.`,
 		},
 	}
 	a.jsonFlag(cmd)
-	cmd.AddCommand(a.capCommand(), a.verifySpendCommand())
+	cmd.AddCommand(a.capCommand(), a.historyCommand(), a.whatIfCommand(), a.verifySpendCommand())
 	return cmd
 }
 
