@@ -69,6 +69,7 @@ var layers = map[string]layer{
 	"internal/door/inside": {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
 	"internal/gateway":     {ours: []string{".", "internal/policy"}, why: "what leaves a box is decided by name, whoever carries it here"},
 	"internal/model":       {ours: []string{"."}, theirs: []string{yaml}, why: "a call to a model is held and settled by a purse, whoever keeps the money"},
+	"internal/recording":   {ours: []string{"."}, why: "what was said is read and written without knowing who said it"},
 	"internal/spend":       {ours: []string{"."}, theirs: []string{sqlite}, why: "caps are one transaction, whatever the money is for"},
 	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
 	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/hazard", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
@@ -102,9 +103,9 @@ var layers = map[string]layer{
 
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
-	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/repository", "internal/spend", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
+	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/recording", "internal/repository", "internal/spend", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
-	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/review", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
+	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/recording", "internal/review", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/review": {ours: []string{".", "internal/terminal"}, theirs: []string{tui, columns}, why: "the screen knows a run by an interface that the command line fills"},
 	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/door"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
 

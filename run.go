@@ -62,6 +62,8 @@ type Run struct {
 	Egress   []Call   `json:"egress"`
 	Intents  []Intent `json:"intents"`
 	Spend    Spend    `json:"spend"`
+	// Recording is nil where nothing was recorded.
+	Recording *Recording `json:"recording,omitempty"`
 	// Placeholders are what the box has in the place of secrets, by their names.
 	Placeholders map[string]string `json:"placeholders,omitempty"`
 	// Staged lists the requests that were held, and what became of them.

@@ -26,8 +26,10 @@ type Spec struct {
 	Secrets   []Secret  `json:"secrets,omitempty" yaml:"secrets"`
 	Tools     []Tool    `json:"tools,omitempty" yaml:"tools"`
 	Models    []Model   `json:"models,omitempty" yaml:"models"`
-	Budget    *Budget   `json:"budget,omitempty" yaml:"budget"`
-	Limits    Limits    `json:"limits" yaml:"limits"`
+	// Record keeps every call to a model with its answer.
+	Record bool    `json:"record,omitempty" yaml:"record"`
+	Budget *Budget `json:"budget,omitempty" yaml:"budget"`
+	Limits Limits  `json:"limits" yaml:"limits"`
 	// Env is the environment of the command beside what the box itself sets.
 	Env map[string]string `json:"env,omitempty" yaml:"env"`
 }

@@ -249,6 +249,12 @@ func TestNoRunIsNamed(t *testing.T) {
 		"read file":  func() error { _, err := c.ReadFile(ctx, "", "/etc/passwd"); return err },
 		"write file": func() error { return c.WriteFile(ctx, "", "/tmp/x", 0o644, strings.NewReader("x")) },
 		"exec":       func() error { _, err := c.Exec(ctx, "", client.Command{Args: []string{"true"}}); return err },
+		"exchanges": func() (last error) {
+			for _, err := range c.Exchanges(ctx, "") {
+				last = err
+			}
+			return last
+		},
 		"logs": func() (last error) {
 			for _, err := range c.Logs(ctx, "", false) {
 				last = err

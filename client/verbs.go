@@ -41,20 +41,29 @@ func (c *Client) Logs(ctx context.Context, run string, follow bool) iter.Seq2[pr
 	if follow {
 		query.Set("follow", "1")
 	}
-	return func(yield func(proofbox.Output, error) bool) {
-		resp, err := c.send(ctx, request{
-			method: http.MethodGet, run: &run, verb: "logs", query: query,
-		})
+	return documents[proofbox.Output](ctx, c, request{method: http.MethodGet, run: &run, verb: "logs", query: query})
+}
+
+// Exchanges gives the calls to models of a run that was recorded, in the order in
+// which they ended.
+func (c *Client) Exchanges(ctx context.Context, run string) iter.Seq2[proofbox.Exchange, error] {
+	return documents[proofbox.Exchange](ctx, c, request{method: http.MethodGet, run: &run, verb: "exchanges"})
+}
+
+// documents gives the documents that an answer has, one in each line.
+func documents[T any](ctx context.Context, c *Client, r request) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var d T
+		resp, err := c.send(ctx, r)
 		if err != nil {
-			yield(proofbox.Output{}, err)
+			yield(d, err)
 			return
 		}
 		defer resp.Body.Close()
-		dec := json.NewDecoder(resp.Body)
-		for {
-			var out proofbox.Output
-			err := dec.Decode(&out)
-			if errors.Is(err, io.EOF) || !yield(out, err) || err != nil {
+		for dec := json.NewDecoder(resp.Body); ; {
+			var d T
+			err := dec.Decode(&d)
+			if errors.Is(err, io.EOF) || !yield(d, err) || err != nil {
 				return
 			}
 		}

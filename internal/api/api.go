@@ -37,6 +37,8 @@ type Records interface {
 	Show(ctx context.Context, run string) (proofbox.Run, error)
 	// Logs gives the output of a run; with follow it ends when the run does.
 	Logs(ctx context.Context, run string, follow bool) iter.Seq2[proofbox.Output, error]
+	// Exchanges gives the recorded calls of a run to models.
+	Exchanges(ctx context.Context, run string) iter.Seq2[proofbox.Exchange, error]
 }
 
 // Files reads and writes files of a running box.
@@ -151,38 +153,39 @@ func Handler(s Service) http.Handler {
 	h := handler{s}
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"POST /v1/plan":               h.plan,
-		"POST /v1/runs":               h.run,
-		"GET /v1/runs":                h.runs,
-		"GET /v1/runs/{run}":          h.show,
-		"GET /v1/runs/{run}/logs":     h.logs,
-		"POST /v1/runs/{run}/exec":    h.exec,
-		"POST /v1/runs/{run}/stop":    h.stop,
-		"POST /v1/runs/{run}/diff":    h.diff,
-		"POST /v1/runs/{run}/keep":    h.keep,
-		"POST /v1/runs/{run}/prove":   h.prove,
-		"POST /v1/runs/{run}/discard": h.discard,
-		"POST /v1/runs/{run}/decide":  h.decide,
-		"POST /v1/runs/{run}/undo":    h.undo,
-		"POST /v1/runs/{run}/send":    h.send,
-		"GET /v1/runs/{run}/files":    h.readFile,
-		"PUT /v1/runs/{run}/files":    h.writeFile,
-		"GET /v1/log":                 h.log,
-		"GET /v1/log/verify":          h.verifyLog,
-		"GET /v1/spend":               h.spending,
-		"POST /v1/spend/caps":         h.cap,
-		"GET /v1/spend/verify":        h.verifySpending,
-		"POST /v1/spend/history":      h.spendHistory,
-		"POST /v1/spend/what-if":      h.whatIf,
-		"GET /v1/doctor":              h.doctor,
-		"POST /v1/setup":              h.setup,
-		"POST /v1/breakout":           h.breakout,
-		"GET /v1/breakout/probes":     h.probes,
-		"GET /v1/runs/{run}/contents": h.seen,
-		"POST /v1/contents/scan":      h.scan,
-		"POST /v1/contents/seal":      h.seal,
-		"POST /v1/contents/verify":    h.verify,
-		"POST /v1/breakout/verify":    h.verifyCertificate,
+		"POST /v1/plan":                h.plan,
+		"POST /v1/runs":                h.run,
+		"GET /v1/runs":                 h.runs,
+		"GET /v1/runs/{run}":           h.show,
+		"GET /v1/runs/{run}/logs":      h.logs,
+		"GET /v1/runs/{run}/exchanges": h.exchanges,
+		"POST /v1/runs/{run}/exec":     h.exec,
+		"POST /v1/runs/{run}/stop":     h.stop,
+		"POST /v1/runs/{run}/diff":     h.diff,
+		"POST /v1/runs/{run}/keep":     h.keep,
+		"POST /v1/runs/{run}/prove":    h.prove,
+		"POST /v1/runs/{run}/discard":  h.discard,
+		"POST /v1/runs/{run}/decide":   h.decide,
+		"POST /v1/runs/{run}/undo":     h.undo,
+		"POST /v1/runs/{run}/send":     h.send,
+		"GET /v1/runs/{run}/files":     h.readFile,
+		"PUT /v1/runs/{run}/files":     h.writeFile,
+		"GET /v1/log":                  h.log,
+		"GET /v1/log/verify":           h.verifyLog,
+		"GET /v1/spend":                h.spending,
+		"POST /v1/spend/caps":          h.cap,
+		"GET /v1/spend/verify":         h.verifySpending,
+		"POST /v1/spend/history":       h.spendHistory,
+		"POST /v1/spend/what-if":       h.whatIf,
+		"GET /v1/doctor":               h.doctor,
+		"POST /v1/setup":               h.setup,
+		"POST /v1/breakout":            h.breakout,
+		"GET /v1/breakout/probes":      h.probes,
+		"GET /v1/runs/{run}/contents":  h.seen,
+		"POST /v1/contents/scan":       h.scan,
+		"POST /v1/contents/seal":       h.seal,
+		"POST /v1/contents/verify":     h.verify,
+		"POST /v1/breakout/verify":     h.verifyCertificate,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := handle(w, r); err != nil {

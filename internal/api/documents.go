@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"net/http"
 	"strconv"
 
@@ -42,9 +43,19 @@ func (h handler) show(w http.ResponseWriter, r *http.Request) error {
 // logs writes one [proofbox.Output] a line.
 func (h handler) logs(w http.ResponseWriter, r *http.Request) error {
 	follow := r.URL.Query().Get("follow") == "1"
+	return lines(w, h.service.Logs(r.Context(), r.PathValue("run"), follow), follow)
+}
+
+// exchanges writes one [proofbox.Exchange] a line.
+func (h handler) exchanges(w http.ResponseWriter, r *http.Request) error {
+	return lines(w, h.service.Exchanges(r.Context(), r.PathValue("run")), false)
+}
+
+// lines writes a document in each line; at once where somebody waits for each.
+func lines[T any](w http.ResponseWriter, documents iter.Seq2[T, error], flush bool) error {
 	begun := false
 	enc := json.NewEncoder(w)
-	for out, err := range h.service.Logs(r.Context(), r.PathValue("run"), follow) {
+	for d, err := range documents {
 		if err != nil && !begun {
 			return err
 		}
@@ -55,10 +66,10 @@ func (h handler) logs(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Content-Type", "application/jsonl")
 			begun = true
 		}
-		if err := enc.Encode(out); err != nil {
+		if err := enc.Encode(d); err != nil {
 			return nil // the caller has gone
 		}
-		if follow {
+		if flush {
 			_ = http.NewResponseController(w).Flush()
 		}
 	}

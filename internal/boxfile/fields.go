@@ -30,6 +30,7 @@ func (d *document) spec(root ast.Node, s *proofbox.Spec) error {
 		"secrets":   list(d, &s.Secrets, d.secret),
 		"tools":     list(d, &s.Tools, d.tool),
 		"models":    list(d, &s.Models, d.model),
+		"record":    d.truth(&s.Record),
 		"budget":    d.budget(s),
 		"limits":    d.limits(&s.Limits),
 		"env":       d.environment(s),

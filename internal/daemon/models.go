@@ -14,6 +14,7 @@ import (
 
 	"proofbox"
 	"proofbox/internal/model"
+	"proofbox/internal/recording"
 	"proofbox/internal/spend"
 )
 
@@ -93,6 +94,12 @@ func (d *Daemon) desk(over context.Context, run string, p *prepared) (http.Handl
 		}
 	}
 	desk := &model.Desk{Purse: purse{ledger, run}}
+	if p.plan.Spec.Record {
+		if p.recording, err = recording.Create(filepath.Join(d.store.dir(run), recordingFile)); err != nil {
+			return nil, err
+		}
+		desk.Recorder = p.recording
+	}
 	for _, m := range p.plan.Spec.Models {
 		made, err := provide(over, m)
 		if err != nil {

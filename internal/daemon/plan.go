@@ -20,6 +20,7 @@ import (
 	"proofbox/internal/image"
 	"proofbox/internal/model"
 	"proofbox/internal/policy"
+	"proofbox/internal/recording"
 	"proofbox/internal/workspace"
 )
 
@@ -32,6 +33,9 @@ type prepared struct {
 	runtime box.Runtime
 	image   *image.Image
 	expose  []image.Bind
+	// recording is of a run's calls to models; nil where it is not recorded, or
+	// has not begun.
+	recording *recording.Writer
 }
 
 // Plan works out what a run of a spec would do, and why, without doing it. It

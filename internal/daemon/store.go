@@ -29,15 +29,17 @@ type store struct{ home string }
 
 // Names of files in a run's directory.
 const (
-	recordFile   = "run.json"
-	outputFile   = "output.jsonl"
-	teardownFile = "teardown.dsse.json"
-	keepFile     = "keep-%s.dsse.json" // by the beginning of its digest
-	controlFile  = "control.sock"
-	changesDir   = "changes"
-	baseDir      = "base"
-	dataDir      = "data"              // copies of the contents, while the run lives
-	sealFile     = "data-%d.dsse.json" // the seals by which they were verified
+	recordFile = "run.json"
+	outputFile = "output.jsonl"
+	// recordingFile has a run's calls to models; see the package recording.
+	recordingFile = "exchanges.jsonl"
+	teardownFile  = "teardown.dsse.json"
+	keepFile      = "keep-%s.dsse.json" // by the beginning of its digest
+	controlFile   = "control.sock"
+	changesDir    = "changes"
+	baseDir       = "base"
+	dataDir       = "data"              // copies of the contents, while the run lives
+	sealFile      = "data-%d.dsse.json" // the seals by which they were verified
 )
 
 func (s store) dir(id string) string  { return filepath.Join(s.home, "runs", id) }

@@ -11,6 +11,7 @@ type anthropic struct{}
 func (anthropic) name() string     { return "anthropic" }
 func (anthropic) prefix() string   { return "/anthropic/v1" }
 func (anthropic) callPath() string { return "/messages" }
+func (anthropic) format() string   { return "anthropic.messages" }
 
 func (anthropic) key(key string) (header, value string) { return "X-Api-Key", key }
 

@@ -34,11 +34,18 @@ func (d *Desk) call(w http.ResponseWriter, r *http.Request, api wire) error {
 	if err != nil {
 		return err
 	}
+	if err := d.recordable(); err != nil {
+		return err
+	}
+	asked := o.text
 	c, err := d.hold(r.Context(), o, b, m, api)
 	if err != nil {
 		return err
 	}
-	return d.make(w, r, &call{Model: m, api: api, bound: b, certificate: c, body: o.text})
+	return d.make(w, r, &call{
+		Model: m, api: api, bound: b, certificate: c, body: o.text,
+		number: int(d.calls.Add(1)), asked: asked, recorder: d.Recorder, tape: tape{start: time.Now()},
+	})
 }
 
 // call is one call that is paid for.
@@ -51,6 +58,12 @@ type call struct {
 	sent        bool // a byte may have left
 	refused     bool // the provider has said that it did nothing
 	report      report
+
+	number   int
+	asked    []byte // the body as the box has sent it
+	status   int    // of the answer; 0 while there is none
+	recorder Recorder
+	tape     tape
 }
 
 // hold holds what a call can cost, with as much output as fits, and writes that
@@ -93,6 +106,8 @@ func (d *Desk) make(w http.ResponseWriter, r *http.Request, c *call) error {
 		// What cannot be settled stays held, and is charged in full when the run
 		// ends.
 		_ = d.Purse.Settle(context.WithoutCancel(r.Context()), c.certificate.Hold, c.charge())
+		// What cannot be kept stops the next call, see recordable.
+		_ = c.record()
 	}()
 	ctx, cancel := context.WithTimeout(r.Context(), callTime)
 	defer cancel()
@@ -163,12 +178,17 @@ func (c *call) handOn(w http.ResponseWriter, in *http.Response) error {
 		w.Header().Set("Proofbox-Fits", strconv.FormatInt(c.certificate.Clamp, 10))
 	}
 	w.WriteHeader(in.StatusCode)
+	c.status = in.StatusCode
 	kind, _, _ := mime.ParseMediaType(in.Header.Get("Content-Type")) // what is no type is no stream
-	if kind == "text/event-stream" {
+	c.tape.kind = kind
+	if kind == eventStream {
 		return c.stream(w, in.Body)
 	}
 	return c.whole(w, in.Body)
 }
+
+// eventStream is the type of a stream of events.
+const eventStream = "text/event-stream"
 
 // maxAnswer bounds an answer that is not a stream, and one event of a stream.
 const maxAnswer = 32 << 20
@@ -179,6 +199,7 @@ func (c *call) whole(w http.ResponseWriter, body io.Reader) error {
 		// An answer that cannot be read is no report, and charged in full.
 		_ = c.api.report(data, &c.report)
 	}
+	c.take(data, err)
 	if _, writeErr := w.Write(data); writeErr != nil || err != nil {
 		panic(http.ErrAbortHandler) // it must not look complete
 	}
@@ -192,6 +213,7 @@ func (c *call) stream(w http.ResponseWriter, body io.Reader) error {
 	flush := http.NewResponseController(w).Flush
 	for {
 		n, err := body.Read(buf)
+		c.take(buf[:n], err)
 		events.add(buf[:n], func(data []byte) {
 			_ = c.api.report(data, &c.report) // as above
 		})

@@ -13,6 +13,7 @@ import (
 type embeddings struct{ openAI }
 
 func (embeddings) callPath() string { return "/embeddings" }
+func (embeddings) format() string   { return "openai.embeddings" }
 
 func (embeddings) bound(o *object) (bound, error) {
 	input, err := inputOf(o)
@@ -48,6 +49,7 @@ func (embeddings) report(data []byte, r *report) error {
 type tokenCount struct{ anthropic }
 
 func (tokenCount) callPath() string { return "/messages/count_tokens" }
+func (tokenCount) format() string   { return "anthropic.tokens" }
 
 func (tokenCount) bound(o *object) (b bound, err error) {
 	_, err = o.get("model", &b.model)

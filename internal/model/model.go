@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"proofbox"
 )
@@ -54,6 +55,10 @@ var ErrNoMoney = errors.New("the cap is reached")
 type Desk struct {
 	Models []Model
 	Purse  Purse
+	// Recorder keeps what is said; nil where nothing does.
+	Recorder Recorder
+
+	calls atomic.Int64
 }
 
 // Bounds of one call.

@@ -11,6 +11,7 @@ type openAI struct{}
 func (openAI) name() string     { return "openai" }
 func (openAI) prefix() string   { return "/openai/v1" }
 func (openAI) callPath() string { return "/chat/completions" }
+func (openAI) format() string   { return "openai.chat" }
 
 func (openAI) key(key string) (header, value string) { return "Authorization", "Bearer " + key }
 

@@ -11,11 +11,8 @@ type Prices proofbox.Price
 
 const million = 1_000_000
 
-// Usage is what a provider says a call has used, in tokens. What was read from a
-// cache or written to one is not in Input.
-type Usage struct {
-	Input, Output, CacheRead, CacheWrite, CacheWrite1h int64
-}
+// Usage is what a provider says a call has used.
+type Usage proofbox.TokenUsage
 
 // input is all that was not written by the model.
 func (u Usage) input() int64 {

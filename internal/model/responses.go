@@ -15,6 +15,7 @@ import (
 type responses struct{ openAI }
 
 func (responses) callPath() string { return "/responses" }
+func (responses) format() string   { return "openai.responses" }
 
 // ownTools are those that the caller runs. What the provider runs costs what it
 // likes.

@@ -10,6 +10,7 @@ import (
 // wire is a format that clients and providers speak.
 type wire interface {
 	name() string
+	format() string   // as a recording calls it, see [proofbox.Exchange]
 	prefix() string   // of the paths in the box
 	callPath() string // of a call, after the prefix and after a provider's base
 	// bound reads what a request can use.

@@ -14,6 +14,12 @@ func (d *decision) models() *proofbox.Refusal {
 	if refusal := d.budget(); refusal != nil {
 		return refusal
 	}
+	if d.spec.Record {
+		if len(d.spec.Models) == 0 {
+			return refuse("recording-needs-models", "name a model, or take `record` out", "there is no model whose calls could be recorded")
+		}
+		d.because("calls-are-recorded", "a recording of every call to a model", "the spec asks for it; it has all that was said, and only this user can read it")
+	}
 	names := map[string]bool{}
 	for _, m := range d.spec.Models {
 		if names[m.Name] || m.Name == "" {

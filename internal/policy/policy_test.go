@@ -80,6 +80,8 @@ func TestDecide(t *testing.T) {
 		"script of a server":       {proofbox.Spec{Models: []proofbox.Model{{Name: "m", Provider: "scripted", Script: "/s", Base: "http://x"}}}, all, "", "base-of-a-server"},
 		"key for no server":        {proofbox.Spec{Models: []proofbox.Model{{Name: "m", Provider: "openai", KeyFrom: "X", Price: &proofbox.Price{Rates: proofbox.Rates{Input: 1, Output: 1}}}}}, all, "", "base-of-a-server"},
 		"model cheaper when long":  {proofbox.Spec{Models: []proofbox.Model{{Name: "m", Provider: "openai", Price: &proofbox.Price{Rates: proofbox.Rates{Input: 2, Output: 2}, Above: &proofbox.LongRates{Tokens: 1}}}}}, all, "", "models-have-a-price"},
+		"recording of nothing":     {proofbox.Spec{Record: true}, all, "", "recording-needs-models"},
+		"recording":                {proofbox.Spec{Record: true, Models: []proofbox.Model{{Name: "m", Provider: "scripted", Script: "/s"}}}, all, proofbox.Container, ""},
 		"model without budget":     {proofbox.Spec{Models: []proofbox.Model{{Name: "m", Provider: "scripted", Script: "/s", Cap: true}}}, all, "", "cap-needs-budget"},
 		"budget":                   {proofbox.Spec{Budget: &proofbox.Budget{USD: "1"}, Models: []proofbox.Model{{Name: "m", Provider: "scripted", Script: "/s", Cap: true}}}, all, proofbox.Container, ""},
 		"budget for nothing":       {proofbox.Spec{Budget: &proofbox.Budget{USD: "1"}}, all, "", "budget-needs-models"},
