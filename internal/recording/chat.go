@@ -3,6 +3,7 @@ package recording
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"proofbox"
 )
@@ -93,7 +94,7 @@ func chatAnswer(e proofbox.Exchange) (m chatMessage, finish string, err error) {
 		}
 		return answer.Choices[0].Message, answer.Choices[0].Finish, nil
 	}
-	words := ""
+	var words strings.Builder
 	for _, data := range events(e) {
 		if string(data) == "[DONE]" {
 			break
@@ -103,14 +104,14 @@ func chatAnswer(e proofbox.Exchange) (m chatMessage, finish string, err error) {
 		}
 		for _, c := range answer.Choices {
 			if c.Index == 0 {
-				words += raw(c.Delta.Content)
+				words.WriteString(raw(c.Delta.Content))
 				m.Calls = join(m.Calls, c.Delta.Calls)
 				finish = c.Finish
 			}
 		}
 		answer.Choices = nil
 	}
-	m.Content, err = json.Marshal(words)
+	m.Content, err = json.Marshal(words.String())
 	return m, finish, err
 }
 
