@@ -48,6 +48,9 @@ type Run struct {
 	// Proves is the run whose changes this one tries, before they are kept. Its
 	// record is gone with its box.
 	Proves string `json:"proves,omitempty"`
+	// Passing says that the run is of a trial or of the doctor. Its record is gone
+	// with its box, too.
+	Passing bool `json:"passing,omitempty"`
 	// Controls are the applied controls, as read back from outside the box
 	// before the command started.
 	Controls []Control `json:"controls"`

@@ -58,8 +58,10 @@ ordinary work does not go well behind the wall.`,
 }
 
 func (a *app) breakout(cmd *cobra.Command, req proofbox.TrialRequest) error {
+	ctx, stop := untilInterrupted(cmd)
+	defer stop()
 	progress := a.newProgress()
-	trial, err := a.client.Breakout(cmd.Context(), req, progress.hear)
+	trial, err := a.client.Breakout(ctx, req, progress.hear)
 	progress.stop()
 	if err != nil {
 		return err

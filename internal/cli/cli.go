@@ -64,6 +64,13 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return a.report(err)
 }
 
+// untilInterrupted is the context of a command that has to clean up when a person
+// interrupts it: it ends then. Where nobody asks for it, an interrupt ends the
+// process, or is the box's to handle.
+func untilInterrupted(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(cmd.Context(), os.Interrupt)
+}
+
 // report shows an error and gives the exit status that it means.
 func (a *app) report(err error) int {
 	if err == nil {

@@ -12,8 +12,10 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: `Start a real box behind every wall and say what works on this host, what does
 not, and what to do about it. Exits with 1 where no wall works.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := untilInterrupted(cmd)
+			defer stop()
 			progress := a.newProgress()
-			health, err := a.client.Doctor(cmd.Context(), progress.hear)
+			health, err := a.client.Doctor(ctx, progress.hear)
 			progress.stop()
 			if err != nil {
 				return err

@@ -41,9 +41,11 @@ stops and what it costs. Exits with 1 where one of them did not hold.`,
 
 // matrix tries each wall that doctor finds to work.
 func (a *app) matrix(cmd *cobra.Command, only string) ([]proofbox.Trial, error) {
+	ctx, stop := untilInterrupted(cmd)
+	defer stop()
 	progress := a.newProgress()
 	defer progress.stop()
-	health, err := a.client.Doctor(cmd.Context(), progress.hear)
+	health, err := a.client.Doctor(ctx, progress.hear)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +55,7 @@ func (a *app) matrix(cmd *cobra.Command, only string) ([]proofbox.Trial, error) 
 			a.errorf("proofbox: the wall %s is left out: %s\n", w.Wall, w.Found)
 			continue
 		}
-		trial, err := a.client.Breakout(cmd.Context(), proofbox.TrialRequest{Wall: w.Wall, Only: only}, progress.hear)
+		trial, err := a.client.Breakout(ctx, proofbox.TrialRequest{Wall: w.Wall, Only: only}, progress.hear)
 		if err != nil {
 			return nil, err
 		}

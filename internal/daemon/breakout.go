@@ -62,6 +62,11 @@ func (d *Daemon) Probes(context.Context) ([]proofbox.ProbeInfo, error) {
 // trial carries a trial out in a folder of its own, whose journal has whatever
 // the trial makes on the host.
 func (d *Daemon) trial(ctx context.Context, t *breakout.Trial, run func(context.Context) (proofbox.Trial, error)) (proofbox.Trial, error) {
+	d.trials.Add(1)
+	defer d.trials.Done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(d.closing, func() { cancel(errors.New("the trial was ended")) })()
 	id, lock, err := d.store.create()
 	if err != nil {
 		return proofbox.Trial{}, err
@@ -73,11 +78,10 @@ func (d *Daemon) trial(ctx context.Context, t *breakout.Trial, run func(context.
 	}
 	t.Boxes, t.Dir = stage, stage.dir
 	report, err := run(ctx)
-	err = errors.Join(err, stage.clear(context.WithoutCancel(ctx)))
-	if err != nil {
-		return report, err
+	if left := stage.clear(context.WithoutCancel(ctx)); left != nil {
+		return report, errors.Join(err, left) // the mark stays, and the next command tries again
 	}
-	return report, errors.Join(d.store.settle(id), d.store.forget(id))
+	return report, errors.Join(err, d.store.settle(id), d.store.forget(id))
 }
 
 // trialStage is the host's side of a trial.
@@ -127,7 +131,7 @@ func (t *trialStage) Start(ctx context.Context, s breakout.Start) (breakout.Box,
 		},
 		Command: []string{breakout.AttackProgram, "wait"}, Stdin: true,
 	}
-	session, err := t.daemon.begin(ctx, req, &tried{weakness: s.Weakness, world: s.World})
+	session, err := t.daemon.begin(ctx, req, &tried{weakness: s.Weakness, world: s.World, passing: true})
 	if err != nil {
 		return nil, err
 	}

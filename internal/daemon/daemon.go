@@ -41,6 +41,10 @@ type Daemon struct {
 	log      *audit.Log
 	shelf    workspace.Shelf
 
+	closing context.Context    // ends when the daemon is closed
+	close   context.CancelFunc // ends it
+	trials  sync.WaitGroup     // of walls, that go on
+
 	mu     sync.Mutex
 	active map[string]*session // runs that this process supervises, guarded by mu
 }
@@ -87,6 +91,7 @@ func Open(home string) (*Daemon, error) {
 		key: key, log: log, money: &money{home: home},
 		active: map[string]*session{},
 	}
+	d.closing, d.close = context.WithCancel(context.Background())
 	if err := d.reap(context.Background()); err != nil {
 		return d, err
 	}
@@ -126,9 +131,10 @@ func (d *Daemon) Control(id string) (socket string, ok bool) {
 	return path, true
 }
 
-// Close stops every run that this process supervises and waits for its
-// teardown.
+// Close stops every run that this process supervises, and every trial of a wall,
+// and waits for their teardown.
 func (d *Daemon) Close() error {
+	d.close()
 	d.mu.Lock()
 	var running []*session
 	for _, s := range d.active {
@@ -139,6 +145,7 @@ func (d *Daemon) Close() error {
 		s.stop(box.Stopped)
 		<-s.done
 	}
+	d.trials.Wait()
 	return d.money.close()
 }
 

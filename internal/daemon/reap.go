@@ -40,7 +40,7 @@ func (d *Daemon) reapRun(ctx context.Context, id string) error {
 	}
 	run, err := d.store.load(id)
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.store.settle(id) // it died before it had a record, and had made nothing
+		return d.reapUnrecorded(id, objects)
 	}
 	if err != nil {
 		return err
@@ -59,8 +59,17 @@ func (d *Daemon) reapRun(ctx context.Context, id string) error {
 	if !run.Teardown.Clean {
 		return nil // the mark stays, and the next command tries again
 	}
-	if err := d.store.settle(id); err != nil || run.Proves == "" {
+	if err := d.store.settle(id); err != nil || run.Proves == "" && !run.Passing {
 		return err
 	}
 	return d.store.forget(id)
+}
+
+// reapUnrecorded ends what never has a record: a trial, whose journal has what it
+// had planted, and a run that died before it was given one.
+func (d *Daemon) reapUnrecorded(id string, objects []proofbox.HostObject) error {
+	if !box.Clean(objects) {
+		return nil // the mark stays, and the next command tries again
+	}
+	return errors.Join(d.store.settle(id), d.store.forget(id))
 }

@@ -83,13 +83,14 @@ func (d *Daemon) Run(ctx context.Context, req proofbox.RunRequest, io api.Sessio
 }
 
 // tried is what a trial, a proof or the doctor, and nobody else, has of its own
-// in a box: what is taken from the wall, and the world beyond the gateway; which
-// run's changes are proven, and what of them is put into the base; the runtime
+// in a box: what is taken from the wall, and the world beyond the gateway; that
+// nobody will ask for it when it is over; which run's changes are proven, and what of them is put into the base; the runtime
 // that is tried, nil for the wall's own.
 type tried struct {
 	runtime  *microvm.Runtime
 	weakness box.Weakness
 	world    *breakout.World
+	passing  bool
 	proves   string
 	proposal *workspace.Proposal
 }
@@ -118,7 +119,7 @@ func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, own *tried)
 		daemon: d, lock: lock, prepared: p, done: make(chan struct{}),
 		run: newRun(id, p), tried: *own,
 	}
-	s.run.Weakened, s.run.Proves = own.weakness.Names(), own.proves
+	s.run.Weakened, s.run.Proves, s.run.Passing = own.weakness.Names(), own.proves, own.passing
 	d.enlist(s)
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.finish(ctx))

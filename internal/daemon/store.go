@@ -284,7 +284,7 @@ func checkName(name string) error {
 // "last", or a name, which is that of the newest run that has it.
 func (s store) resolve(name string) (string, error) {
 	if name == last {
-		return s.newest(func(r *proofbox.Run) bool { return r.Proves == "" }, name)
+		return s.newest(func(r *proofbox.Run) bool { return r.Proves == "" && !r.Passing }, name)
 	}
 	ids, err := s.ids()
 	if err != nil {

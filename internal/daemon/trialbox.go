@@ -56,7 +56,10 @@ func superviseTrial(ctx context.Context, s *session, req proofbox.RunRequest) (*
 		}
 		return nil, err
 	case <-ctx.Done():
-		_, err := b.End()
+		remains, err := b.End()
+		if err == nil {
+			err = remains.Forget()
+		}
 		return nil, errors.Join(context.Cause(ctx), err)
 	}
 }
