@@ -26,12 +26,15 @@ func spawnProgram(path string, attr syscall.SysProcAttr, args ...string) error {
 }
 
 // childTime is how long a child may take for its report. One whose thread the
-// kernel has ended has none.
-const childTime = time.Second
+// kernel has ended has none. A child that starts hundreds of threads has longer.
+const (
+	childTime = time.Second
+	bombTime  = 20 * time.Second
+)
 
 // spawnAndHear starts this program anew to make an attack, and waits for its
 // report.
-func spawnAndHear(attr syscall.SysProcAttr, args ...string) error {
+func spawnAndHear(attr syscall.SysProcAttr, within time.Duration, args ...string) error {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.SysProcAttr = &attr
 	if _, err := cmd.StdinPipe(); err != nil {
@@ -44,7 +47,7 @@ func spawnAndHear(attr syscall.SysProcAttr, args ...string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	silent := time.AfterFunc(childTime, func() {
+	silent := time.AfterFunc(within, func() {
 		_ = cmd.Process.Kill()
 		_ = out.Close() // where nothing may be killed
 	})
@@ -67,8 +70,10 @@ func (c childSaid) Error() string { return fmt.Sprintf("the child says %q", c.Sa
 
 // heardOf has a child make an attack that may end the thread which makes it, and
 // gives the child's report.
-func heardOf(args ...string) order.Report {
-	err := spawnAndHear(syscall.SysProcAttr{}, args...)
+func heardOf(args ...string) order.Report { return heardWithin(childTime, args...) }
+
+func heardWithin(within time.Duration, args ...string) order.Report {
+	err := spawnAndHear(syscall.SysProcAttr{}, within, args...)
 	if child, ok := errors.AsType[childSaid](err); ok {
 		return child.Report
 	}

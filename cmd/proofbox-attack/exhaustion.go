@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -16,21 +15,18 @@ import (
 
 var exhaustion = map[string]attack{
 	"fork-bomb":   forkBomb,
-	"thread-bomb": func(args []string) order.Report { return heardOf("threads", args[0]) },
+	"thread-bomb": func(args []string) order.Report { return heardWithin(bombTime, "threads", args[0]) },
 	"threads":     threads,
 	"fill":        fill,
 	"crumble":     crumble,
 }
 
-// forkBomb starts children that wait: HOW MANY.
+// forkBomb starts children that wait until the box ends: HOW MANY.
 func forkBomb(args []string) order.Report {
-	most, err := strconv.Atoi(args[0])
-	if err != nil {
-		fail("fork-bomb: %v", err)
-	}
+	most := count(args[0])
 	for n := range most {
-		if err := spawn(syscall.SysProcAttr{}); err != nil {
-			return said(fmt.Errorf("after %d: %w", n, err), "")
+		if _, errno := fork(); errno != 0 {
+			return said(fmt.Errorf("after %d: %w", n, errno), "")
 		}
 	}
 	return said(nil, fmt.Sprintf("started %d", most))

@@ -29,7 +29,7 @@ func attacks() map[string]attack {
 	all := map[string]attack{}
 	for _, group := range []map[string]attack{
 		files, procs, devices, mounts, namespaces, processes, calls, groups, sockets,
-		egress, gateways, sharing, exhaustion, remains, copyout, output, channels, planted, uses,
+		egress, gateways, sharing, exhaustion, remains, copyout, output, channels, planted, snapshots, uses,
 	} {
 		maps.Copy(all, group)
 	}

@@ -66,7 +66,7 @@ func mountInside(args []string) order.Report {
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 	}
-	return said(spawnAndHear(attr, append([]string{"mount"}, args...)...), "mounted it in namespaces of its own")
+	return said(spawnAndHear(attr, childTime, append([]string{"mount"}, args...)...), "mounted it in namespaces of its own")
 }
 
 // bind shows a folder below /tmp: FOLDER MARK.

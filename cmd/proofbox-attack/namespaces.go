@@ -43,7 +43,7 @@ func unshare(args []string) order.Report {
 	if args[0] == "pid" { // a program of several threads cannot start with such children
 		return said(spawn(syscall.SysProcAttr{Cloneflags: flags}), "made a namespace")
 	}
-	return said(spawnAndHear(syscall.SysProcAttr{Unshareflags: flags}, "parent"), "made a namespace")
+	return said(spawnAndHear(syscall.SysProcAttr{Unshareflags: flags}, childTime, "parent"), "made a namespace")
 }
 
 // clone starts a child in a new namespace: KIND.

@@ -37,6 +37,9 @@ type Host struct {
 	Init  string // path of cmd/proofbox-init, statically linked
 	// Key signs the saved guests of boxes with a kernel of their own.
 	Key *audit.Key
+	// Templates is the folder of saved guests; one in the state folder where it is
+	// empty.
+	Templates string
 	// BootLimit bounds how long the first guest of a kind may take until it
 	// waits to be woken; proofbox's own limit where it is 0.
 	BootLimit time.Duration

@@ -29,7 +29,7 @@ func (b *Box) findTemplate(ctx context.Context, h *Host) (*template, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := h.openTemplate(ctx, from.key)
+	t, err := h.openTemplate(ctx, from.key, b.config.Weakness)
 	if err != nil || t != nil {
 		return t, err
 	}

@@ -1,6 +1,7 @@
 package box
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -85,7 +86,9 @@ func sealOf(path string) (sealed, error) {
 }
 
 // templates is the folder of all templates.
-func (h *Host) templates() string { return filepath.Join(h.State, "cache", "templates") }
+func (h *Host) templates() string {
+	return cmp.Or(h.Templates, filepath.Join(h.State, "cache", "templates"))
+}
 
 // release lets go of a template; nil may be released too.
 func (t *template) release() {
@@ -187,15 +190,19 @@ func (h *Host) lockTemplate(ctx context.Context, key string, how int) (*os.File,
 	}
 }
 
-// open gives the template of a key, nil where there is none that is whole and as
-// it was made.
-func (h *Host) openTemplate(ctx context.Context, key string) (*template, error) {
+// openTemplate gives the template of a key, nil where there is none that is whole
+// and as it was made. A trial may have it unguarded.
+func (h *Host) openTemplate(ctx context.Context, key string, w Weakness) (*template, error) {
 	lock, err := h.lockTemplate(ctx, key, unix.LOCK_SH)
 	if err != nil {
 		return nil, err
 	}
 	t := &template{dir: filepath.Join(h.templates(), key), lock: lock}
-	if err := h.verify(t, key); err != nil {
+	err = h.verify(t, key)
+	if w.Unguarded {
+		_, err = os.Stat(t.dir)
+	}
+	if err != nil {
 		t.release()
 		return nil, nil // it is made anew, see Host.makeTemplate
 	}
@@ -204,23 +211,9 @@ func (h *Host) openTemplate(ctx context.Context, key string) (*template, error) 
 
 // verify checks that a template is the one of the key and was not altered.
 func (h *Host) verify(t *template, key string) error {
-	f, err := os.Open(filepath.Join(t.dir, manifestFile))
+	m, err := h.readManifest(t.dir)
 	if err != nil {
-		return fmt.Errorf("opening a template: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxManifest))
-	if err != nil {
-		return fmt.Errorf("reading a template's manifest: %w", err)
-	}
-	line, signature, _ := strings.Cut(string(text), "\n")
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(signature))
-	if err != nil || !ed25519.Verify(h.Key.Public(), []byte(line), raw) {
-		return errors.New("a template's manifest is not signed by this proofbox")
-	}
-	var m manifest
-	if err := json.Unmarshal([]byte(line), &m); err != nil {
-		return fmt.Errorf("reading a template's manifest: %w", err)
+		return err
 	}
 	if m.Key != key {
 		return fmt.Errorf("a template's manifest is that of %q", m.Key)
@@ -233,6 +226,28 @@ func (h *Host) verify(t *template, key string) error {
 	return nil
 }
 
+// readManifest reads a template's manifest, where this proofbox has signed it.
+func (h *Host) readManifest(dir string) (m manifest, err error) {
+	f, err := os.Open(filepath.Join(dir, manifestFile))
+	if err != nil {
+		return m, fmt.Errorf("opening a template: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxManifest))
+	if err != nil {
+		return m, fmt.Errorf("reading a template's manifest: %w", err)
+	}
+	line, signature, _ := strings.Cut(string(text), "\n")
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(signature))
+	if err != nil || !ed25519.Verify(h.Key.Public(), []byte(line), raw) {
+		return m, errors.New("a template's manifest is not signed by this proofbox")
+	}
+	if err := json.Unmarshal([]byte(line), &m); err != nil {
+		return m, fmt.Errorf("reading a template's manifest: %w", err)
+	}
+	return m, nil
+}
+
 // seal writes a template's manifest.
 func (h *Host) seal(dir string, from blank) error {
 	m := manifest{Key: from.key, Args: from.program.Args, CPU: from.cpu, Parts: map[string]string{}, Files: map[string]sealed{}}
@@ -243,6 +258,11 @@ func (h *Host) seal(dir string, from blank) error {
 		}
 		m.Parts[bind.Target] = digest
 	}
+	return h.sign(dir, m)
+}
+
+// sign writes a manifest of the files as they are now, with its signature.
+func (h *Host) sign(dir string, m manifest) error {
 	for _, name := range templateFiles {
 		var err error
 		if m.Files[name], err = sealOf(filepath.Join(dir, name)); err != nil {

@@ -42,11 +42,11 @@ func (b *Box) weakGuest() (*door.Weak, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	weak := &door.Weak{Root: w.Root, Unfiltered: w.Calls, Unmasked: w.Masks, Planted: planted}
+	weak := &door.Weak{Root: w.Root, Unfiltered: w.Calls, Unmasked: w.Masks, Unwoken: w.Unwoken, Planted: planted}
 	if w.Calls {
 		return weak, nil, nil
 	}
-	if !w.Root && !w.Masks && len(planted) == 0 {
+	if !w.Root && !w.Masks && !w.Unwoken && len(planted) == 0 {
 		weak = nil
 	}
 	filter, err := b.guest.machine.Guest()

@@ -53,6 +53,12 @@ type Weakness struct {
 	WritableRoot bool
 	// Gateway puts a proxy in the gateway's place that decides nothing.
 	Gateway bool
+	// Unwoken leaves a guest the clock and the generator of random numbers that it
+	// was saved with.
+	Unwoken bool
+	// Unguarded takes saved guests as they are found, and leaves them where
+	// everybody can read them.
+	Unguarded bool
 }
 
 // Opening shows Source of the host at Target in the box.
@@ -66,8 +72,10 @@ type Opening struct {
 func (w Weakness) None() bool { return len(w.Names()) == 0 }
 
 // OfMachine says that nothing is taken but what a [Machine] can go without:
-// namespaces of its jail, the gateway, and what holds the box inside its guest.
+// namespaces of its jail, the gateway, what a saved guest needs before it is
+// used, and what holds the box inside its guest.
 func (w Weakness) OfMachine() bool {
+	w.Unwoken, w.Unguarded = false, false
 	w.Network, w.IPC, w.UTS, w.Groups, w.Gateway = false, false, false, false, false
 	w.Root, w.Calls, w.Masks, w.Landlock, w.Environment = false, false, false, false, false
 	w.Binds = slices.DeleteFunc(slices.Clone(w.Binds), func(o Opening) bool { return !o.Writable && !o.Devices })
@@ -125,6 +133,8 @@ func (w Weakness) Names() []string {
 		{w.Landlock, "no Landlock"},
 		{w.WritableRoot, "a writable root"},
 		{w.Gateway, "a gateway that decides nothing"},
+		{w.Unwoken, "the clock and the generator of the saved guest"},
+		{w.Unguarded, "saved guests that nobody guards"},
 	} {
 		if s.set {
 			names = append(names, s.name)

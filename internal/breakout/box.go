@@ -14,6 +14,9 @@ type Boxes interface {
 	// Start starts a box in which the attack program waits. It answers
 	// [box.ErrNotWeaker] where the wall cannot be weakened so.
 	Start(ctx context.Context, s Start) (Box, error)
+	// Saved gives a copy of what a box of the wall would continue from, for a
+	// trial to alter, which then removes it.
+	Saved(ctx context.Context, w box.Weakness) (*box.SavedCopy, error)
 	// Note journals something that the trial is about to make on the host.
 	Note(o box.Object) error
 }

@@ -103,7 +103,7 @@ func (t *Trial) report(began time.Time) proofbox.Trial {
 				report.Made[a.As]++
 			}
 		}
-		judge(t.Probes[i], t.Wall, &report.Probes[i])
+		judge(t.notFor(t.Probes[i]), &report.Probes[i])
 		report.Tally[report.Probes[i].Verdict]++
 	}
 	report.Holds = report.Tally[proofbox.Escaped]+report.Tally[proofbox.Unproven] == 0

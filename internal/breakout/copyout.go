@@ -31,8 +31,8 @@ func copyout() []Probe {
 		{ID: "O1c", Title: "leave a link that climbs out of the workspace", Attack: []string{"plant-link", "o/climbing", "../../../.."}, Oracle: leadsOut("o/climbing"), Twin: naive},
 		{ID: "O1d", Title: "leave a link that goes down and then up through another link", Attack: []string{"plant-links", "o/by", "..", "o/zigzag", "by/../.."}, Oracle: leadsOut("o/zigzag"), Twin: naive},
 		{ID: "O1e", Title: "have the host write through a link that its workspace has, where the box has a folder", Attack: []string{"replace-link", "outside", "flag", "{token}"}, Oracle: keptChanged("home"), Twin: naive},
-		{ID: "O5a", Title: "leave a named pipe, at which a reader hangs", Attack: []string{"plant-node", "o/pipe", "pipe"}, Oracle: nodeKept("o/pipe"), Twin: naive},
-		{ID: "O5b", Title: "leave a socket", Attack: []string{"plant-node", "o/socket", "socket"}, Oracle: nodeKept("o/socket"), Twin: naive},
+		{ID: "O5a", Title: "leave a named pipe, at which a reader hangs", Attack: []string{"plant-node", "o/pipe", "pipe"}, Oracle: nodeKept("o/pipe"), Twin: naive, Not: ownNodes()},
+		{ID: "O5b", Title: "leave a socket", Attack: []string{"plant-node", "o/socket", "socket"}, Oracle: nodeKept("o/socket"), Twin: naive, Not: ownNodes()},
 		{ID: "O5c", Title: "leave a device", Attack: []string{"plant-node", "o/device", "device"}, Oracle: nodeKept("o/device"), Twin: nodes, Not: onlyKernel()},
 		{ID: "O6a", Title: "leave a program that runs as its owner", Attack: []string{"plant-mode", "o/setuid", "04755"}, Oracle: modeKept("o/setuid", fs.ModeSetuid), Twin: naive},
 		{ID: "O6b", Title: "leave a program that runs as its group", Attack: []string{"plant-mode", "o/setgid", "02755"}, Oracle: modeKept("o/setgid", fs.ModeSetgid), Twin: naive},
@@ -260,4 +260,11 @@ func showByGit(ctx context.Context, dir string) error {
 		return nil // 1 says that the files differ
 	}
 	return fmt.Errorf("having git show the changes: %w: %.200q", err, out)
+}
+
+// ownNodes leaves a probe out for a wall that keeps such nodes to itself.
+func ownNodes() map[proofbox.Wall]string {
+	return map[proofbox.Wall]string{
+		proofbox.Gvisor: "gVisor keeps named pipes and sockets in its own memory: none is on the host's disk to be taken over",
+	}
 }

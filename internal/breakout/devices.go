@@ -25,7 +25,7 @@ func devices() []Probe {
 	} {
 		list = append(list, Probe{
 			ID: d.id, Title: d.title, Attack: []string{"node", "char", numbers(d.major, d.minor)},
-			Oracle: device(unix.S_IFCHR, d.major, d.minor), Twin: everything(), Not: onlyKernel(), Bare: true,
+			Oracle: device(unix.S_IFCHR, d.major, d.minor), Twin: everything(), Not: onlyKernel(), Bare: true, KVM: d.id == "C3",
 		})
 	}
 	return append(list, Probe{

@@ -20,6 +20,10 @@ type Probe struct {
 	// needs. Words of the stage in braces ("{home}") are replaced; see
 	// [stage.word].
 	Attack []string
+	// Deed is what the trial does itself, in the place of somebody who is on the
+	// host and in no box; it gives what shows that the aim was reached. It stands in
+	// the place of Attack, and of what Oracle looks at.
+	Deed func(*attempt) (evidence string, err error)
 	// Oracle decides whether the attempt has reached its aim.
 	Oracle Oracle
 	// Box is how the whole wall is started, where it is not the usual way.
@@ -45,6 +49,9 @@ type Probe struct {
 	// UserOnly leaves out the attempt as root in the box, where being root is
 	// what the probe is about, or makes no difference.
 	UserOnly bool
+	// KVM says that the oracle looks for what every monitor has where the host has
+	// KVM; there the probe makes no sense.
+	KVM bool
 	// Itself has a wall with a kernel of its own be weakened itself for the
 	// twin. What stops other probes there is that kernel: their twin is a box
 	// that shares the host's, weakened as Twin says.
@@ -138,7 +145,7 @@ func notGuest(why string) map[proofbox.Wall]string {
 func Table() []Probe {
 	return slices.Concat(
 		files(), procs(), devices(), mounts(), namespaces(), processes(), kernel(), groups(), sockets(),
-		egress(), gateways(), exhaustion(), remains(), channels(), copyout(), output(), planted(),
+		egress(), gateways(), exhaustion(), remains(), snapshots(), channels(), copyout(), output(), planted(),
 	)
 }
 

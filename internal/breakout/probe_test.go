@@ -18,8 +18,12 @@ func TestTable(t *testing.T) {
 			t.Errorf("the ID %q is no line of the catalogue, or is there twice", p.ID)
 		}
 		seen[p.ID] = true
-		if p.Title == "" || p.Oracle.Says == "" || p.Oracle.look == nil && p.Oracle.after == nil || len(p.Attack) == 0 {
-			t.Errorf("%s lacks a title, an oracle or an attack", p.ID)
+		if p.Title == "" || p.Oracle.Says == "" {
+			t.Errorf("%s lacks a title or an oracle", p.ID)
+		}
+		attack, looks := len(p.Attack) > 0, p.Oracle.look != nil || p.Oracle.after != nil
+		if deed := p.Deed != nil; attack == deed || looks == deed {
+			t.Errorf("%s is not either an attack that an oracle looks at or a deed", p.ID)
 		}
 		if strings.Join(p.Twin.words(), "") == strings.Join(p.Box.words(), "") {
 			t.Errorf("the twin of %s is as strong as the wall", p.ID)

@@ -14,10 +14,12 @@ const (
 	asRoot = "root"
 	// In the place of the monitor of a machine, in its jail.
 	asMonitor = "monitor"
-	asTwin    = "twin"
+	// On the host, in no box.
+	asHost = "host"
+	asTwin = "twin"
 )
 
-var everyone = []string{asUser, asRoot, asMonitor, asTwin}
+var everyone = []string{asUser, asRoot, asMonitor, asHost, asTwin}
 
 // sitting is one box and the attempts that are made in it, one after the other.
 type sitting struct {
@@ -41,7 +43,7 @@ func (t *Trial) plan() []*sitting {
 	var plan []*sitting
 	for _, as := range everyone {
 		for i, p := range t.Probes {
-			if p.Not[t.Wall] != "" || as == asRoot && p.UserOnly || as == asMonitor && !p.atMonitor(t.Wall) {
+			if t.notFor(p) != "" || !p.madeAs(as, t.Wall) {
 				continue
 			}
 			setting := p.settingFor(as, t.Wall)
@@ -50,6 +52,27 @@ func (t *Trial) plan() []*sitting {
 		}
 	}
 	return plan
+}
+
+// notFor says why a probe makes no sense here; empty where it does.
+func (t *Trial) notFor(p Probe) string {
+	if p.KVM && t.Accelerator == box.ByKVM {
+		return "the monitor of every guest holds /dev/kvm here, so that a descriptor of it shows nothing"
+	}
+	return p.Not[t.Wall]
+}
+
+// madeAs says whether the attempt is one for somebody.
+func (p Probe) madeAs(as string, wall proofbox.Wall) bool {
+	switch {
+	case as == asTwin:
+		return true
+	case p.Deed != nil || as == asHost:
+		return p.Deed != nil && as == asHost
+	case as == asMonitor:
+		return p.atMonitor(wall)
+	}
+	return as == asUser || !p.UserOnly
 }
 
 // atMonitor says that a probe is one for whoever has taken a machine's monitor
@@ -97,6 +120,6 @@ func together(a, b box.Weakness) box.Weakness {
 		Rlimits:   a.Rlimits || b.Rlimits,
 		Processes: a.Processes || b.Processes, Masks: a.Masks || b.Masks, Setuid: a.Setuid || b.Setuid,
 		Landlock: a.Landlock || b.Landlock, WritableRoot: a.WritableRoot || b.WritableRoot,
-		Gateway: a.Gateway || b.Gateway,
+		Gateway: a.Gateway || b.Gateway, Unwoken: a.Unwoken || b.Unwoken, Unguarded: a.Unguarded || b.Unguarded,
 	}
 }

@@ -7,11 +7,12 @@ import (
 	"proofbox"
 )
 
-// judge gives the verdict on a probe from its attempts.
-func judge(p Probe, wall proofbox.Wall, r *proofbox.ProbeResult) {
+// judge gives the verdict on a probe from its attempts; not says why it makes no
+// sense here, if so.
+func judge(not string, r *proofbox.ProbeResult) {
 	r.Verdict, r.Why = proofbox.Contained, ""
-	if why := p.Not[wall]; why != "" {
-		r.Verdict, r.Why = proofbox.NotApplicable, why
+	if not != "" {
+		r.Verdict, r.Why = proofbox.NotApplicable, not
 		return
 	}
 	var twin *proofbox.Attempt

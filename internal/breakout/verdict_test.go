@@ -34,10 +34,26 @@ func TestJudge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := proofbox.ProbeResult{Attempts: c.attempts}
-			judge(Probe{Not: map[proofbox.Wall]string{proofbox.Container: c.not}}, proofbox.Container, &r)
+			judge(c.not, &r)
 			if r.Verdict != c.want || r.Why == "" {
 				t.Errorf("%s because %q, want %s", r.Verdict, r.Why, c.want)
 			}
 		})
+	}
+}
+
+// TestNoDescriptorOfKVM: where every monitor has /dev/kvm open, to see it open
+// shows nothing, and a trial must neither call that an escape nor a success.
+func TestNoDescriptorOfKVM(t *testing.T) {
+	t.Parallel()
+	probes, err := Select("C3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for accelerator, sittings := range map[string]int{"tcg": 4, "kvm": 0} {
+		trial := &Trial{Wall: proofbox.MicroVM, Accelerator: accelerator, Probes: probes}
+		if plan := trial.plan(); len(plan) != sittings {
+			t.Errorf("%s: %d sittings, want %d", accelerator, len(plan), sittings)
+		}
 	}
 }

@@ -103,7 +103,7 @@ func (a *app) showTrial(t proofbox.Trial) {
 func madeText(made map[string]int) string {
 	var parts []string
 	for _, as := range []struct{ name, text string }{
-		{"user", "as the box's user"}, {"root", "as root in the box"}, {"monitor", "in the machine's monitor"}, {"twin", "on a twin"},
+		{"user", "as the box's user"}, {"root", "as root in the box"}, {"monitor", "in the machine's monitor"}, {"host", "on the host"}, {"twin", "on a twin"},
 	} {
 		if made[as.name] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", made[as.name], as.text))

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -61,14 +62,32 @@ func TestTrialPage(t *testing.T) {
 	golden(t, "testdata/trial.golden", out.String())
 }
 
+// TestMatrixPage shows what the trials of the three walls of a real host have
+// found: some of their probes, of every verdict. It has emulated guests.
 func TestMatrixPage(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/matrix.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trials []proofbox.Trial
+	if err := json.Unmarshal(text, &trials); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	(&app{stdout: &out}).showMatrix(trials)
+	golden(t, "testdata/matrix.golden", out.String())
+}
+
+// TestMatrixOfAnEscape shows one that has not happened.
+func TestMatrixOfAnEscape(t *testing.T) {
 	t.Parallel()
 	weak, strong := someTrial(proofbox.Container), someTrial(proofbox.Gvisor)
 	strong.Probes = strong.Probes[:2]
-	strong.Probes[1].Verdict = proofbox.Contained
+	strong.Probes[1].Verdict, strong.Holds = proofbox.Contained, true
 	var out strings.Builder
 	(&app{stdout: &out}).showMatrix([]proofbox.Trial{weak, strong})
-	golden(t, "testdata/matrix.golden", out.String())
+	golden(t, "testdata/matrix-escape.golden", out.String())
 }
 
 func TestCertificatePage(t *testing.T) {

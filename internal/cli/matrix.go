@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -75,6 +76,7 @@ var marks = map[proofbox.Verdict]string{
 // showMatrix writes a table: a line for each probe, a column for each wall.
 func (a *app) showMatrix(trials []proofbox.Trial) {
 	a.row("", "", trials, func(t proofbox.Trial) string { return string(t.Wall) })
+	a.row("", "how a processor of its own is run", trials, func(t proofbox.Trial) string { return cmp.Or(t.Accelerator, "-") })
 	for _, id := range probeIDs(trials) {
 		a.row(id.id, id.title, trials, func(t proofbox.Trial) string {
 			for _, p := range t.Probes {
@@ -89,10 +91,59 @@ func (a *app) showMatrix(trials []proofbox.Trial) {
 	for _, v := range proofbox.Verdicts {
 		a.row("", string(v), trials, func(t proofbox.Trial) string { return fmt.Sprint(t.Tally[v]) })
 	}
+	a.printf("\n")
+	for _, name := range useNames(trials) {
+		a.row("", name, trials, func(t proofbox.Trial) string { return useCell(t, name) })
+	}
 	a.row("", "a box, from start to end", trials, func(t proofbox.Trial) string { return boxTime(t).String() })
 	a.row("", "the whole trial", trials, func(t proofbox.Trial) string {
 		return t.Ended.Sub(t.Began).Round(time.Second / 10).String()
 	})
+	a.whyNot(trials)
+}
+
+// whyNot says of every wall what did not hold there.
+func (a *app) whyNot(trials []proofbox.Trial) {
+	for _, t := range trials {
+		if t.Holds {
+			continue
+		}
+		a.printf("\n%s does not hold\n", t.Wall)
+		for _, p := range t.Probes {
+			if p.Verdict == proofbox.Escaped || p.Verdict == proofbox.Unproven {
+				a.printf("  %-5s %s: %s\n", p.ID, p.Verdict, p.Why)
+			}
+		}
+		for _, u := range t.Uses {
+			if !u.Works && u.LeftOut == "" {
+				a.printf("  %s: %s\n", u.Name, useText(u))
+			}
+		}
+	}
+}
+
+// useNames lists the work that any of the trials has tried, in order.
+func useNames(trials []proofbox.Trial) (names []string) {
+	for _, t := range trials {
+		for _, u := range t.Uses {
+			if !slices.Contains(names, u.Name) {
+				names = append(names, u.Name)
+			}
+		}
+	}
+	return names
+}
+
+// useCell is how long a wall takes for some work.
+func useCell(t proofbox.Trial, name string) string {
+	i := slices.IndexFunc(t.Uses, func(u proofbox.UseResult) bool { return u.Name == name })
+	switch {
+	case i < 0 || t.Uses[i].LeftOut != "":
+		return "-"
+	case !t.Uses[i].Works:
+		return "FAILS"
+	}
+	return time.Duration(t.Uses[i].Took).Round(time.Second / 100).String()
 }
 
 type probeName struct{ id, title string }

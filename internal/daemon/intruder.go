@@ -30,19 +30,50 @@ var _ breakout.Box = (*intruderBox)(nil)
 
 // intrude works out what a machine of the trial is made of.
 func (t *trialStage) intrude(ctx context.Context, s breakout.Start) (*intruderBox, error) {
+	config, err := t.machine(ctx, s)
+	return &intruderBox{stage: t, id: filepath.Base(t.dir) + "-" + newID()[:4], config: config}, err
+}
+
+// Saved implements [breakout.Boxes].
+func (t *trialStage) Saved(ctx context.Context, w box.Weakness) (*box.SavedCopy, error) {
+	config, err := t.machine(ctx, breakout.Start{Wall: proofbox.MicroVM, Limits: proofbox.DefaultLimits, Weakness: w})
+	if err != nil {
+		return nil, err
+	}
+	config.ID = filepath.Base(t.dir) + "-" + newID()[:4]
+	if config.Dir, err = t.folder(config.ID); err != nil {
+		return nil, err
+	}
+	return t.daemon.host.CopySaved(ctx, config)
+}
+
+// folder makes a folder for a jail of the trial.
+func (t *trialStage) folder(name string) (string, error) {
+	dir := filepath.Join(t.dir, name)
+	if err := t.Note(box.Object{Kind: box.Folder, Name: dir}); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", fmt.Errorf("making a folder for a jail: %w", err)
+	}
+	return dir, nil
+}
+
+// machine declares a machine of the trial, without what is each one's own.
+func (t *trialStage) machine(ctx context.Context, s breakout.Start) (box.Config, error) {
 	p, err := t.daemon.prepare(ctx, proofbox.Spec{
 		Name: "breakout", Wall: s.Wall, Risk: proofbox.Risk{Code: proofbox.Reviewed}, Limits: s.Limits,
 		Workspace: proofbox.Workspace{Original: "none"},
 	}, []string{"true"})
 	if err != nil {
-		return nil, err
+		return box.Config{}, err
 	}
 	terms := p.plan.Terms
-	b := &intruderBox{stage: t, id: filepath.Base(t.dir) + "-" + newID()[:4], config: box.Config{
+	config := box.Config{
 		Journal: t.journal, Runtime: p.runtime, Hostname: "box", Root: p.rootSteps(),
 		Limits: terms.Limits, Enforced: terms.Enforced, Weakness: s.Weakness,
-	}}
-	return b, p.nameRoot(ctx, &b.config)
+	}
+	return config, p.nameRoot(ctx, &config)
 }
 
 // Exec implements [breakout.Box]: the input's end ends the program.
@@ -78,12 +109,9 @@ func (b *intruderBox) start(ctx context.Context, args []string, out io.Writer) (
 	b.made++
 	config := b.config
 	config.ID = fmt.Sprintf("%s-%d", b.id, b.made)
-	config.Dir = filepath.Join(b.stage.dir, config.ID)
-	if err := b.stage.Note(box.Object{Kind: box.Folder, Name: config.Dir}); err != nil {
+	var err error
+	if config.Dir, err = b.stage.folder(config.ID); err != nil {
 		return nil, err
-	}
-	if err := os.Mkdir(config.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making a folder for a jail: %w", err)
 	}
 	i, err := b.stage.daemon.host.Intrude(ctx, config, b.stage.daemon.programs.attack, args, out)
 	b.running = i

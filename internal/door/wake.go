@@ -45,6 +45,7 @@ type Weak struct {
 	Root       bool `json:"root,omitempty"`       // the box's processes are user 0 and have every capability
 	Unfiltered bool `json:"unfiltered,omitempty"` // their system calls are not filtered
 	Unmasked   bool `json:"unmasked,omitempty"`   // nothing of /proc is covered
+	Unwoken    bool `json:"unwoken,omitempty"`    // the guest keeps its clock and its generator
 	// Planted are files that the box sees in its root.
 	Planted []Planted `json:"planted,omitempty"`
 }

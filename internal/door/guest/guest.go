@@ -142,10 +142,7 @@ func (m *machine) wake() error {
 // become makes this machine the one that the host has woken. It gives the limit
 // of memory that is in force.
 func (m *machine) become(w door.WakeUp) (int64, error) {
-	if err := reseed(w.Entropy); err != nil {
-		return 0, err
-	}
-	if err := identify(w); err != nil {
+	if err := renew(w); err != nil {
 		return 0, err
 	}
 	if w.Weak != nil {

@@ -40,14 +40,21 @@ func reseed(entropy []byte) error {
 	return nil
 }
 
-// identify gives the machine its clock and its name.
-func identify(w door.WakeUp) error {
+// renew makes the machine another one than all that were saved with it: it gets
+// its name, its generator and its clock, unless a trial leaves it as it was saved.
+func renew(w door.WakeUp) error {
+	if err := unix.Sethostname([]byte(w.Hostname)); err != nil {
+		return fmt.Errorf("setting the hostname %q: %w", w.Hostname, err)
+	}
+	if w.Weak != nil && w.Weak.Unwoken {
+		return nil
+	}
+	if err := reseed(w.Entropy); err != nil {
+		return err
+	}
 	now := unix.NsecToTimespec(w.Time.UnixNano())
 	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
 		return fmt.Errorf("setting the clock: %w", err)
-	}
-	if err := unix.Sethostname([]byte(w.Hostname)); err != nil {
-		return fmt.Errorf("setting the hostname %q: %w", w.Hostname, err)
 	}
 	return nil
 }
