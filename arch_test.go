@@ -93,6 +93,7 @@ var layers = map[string]layer{
 	"internal/contents/mint":  {ours: []string{"internal/contents/tag"}, tests: []string{"internal/contents/scan"}, why: "what makes values knows nothing of what checks them"},
 	"internal/contents/scan":  {ours: []string{".", "internal/contents/names", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{leaks, phones, unicode}, why: "what looks for identifiers shares nothing with what makes them"},
 	"internal/contents/names": {why: "what is learned from texts depends on nothing but words"},
+	"internal/contents/synth": {ours: []string{"."}, theirs: []string{yaml}, tests: []string{"internal/contents/scan"}, why: "what makes data knows nothing of what checks it"},
 	"internal/contents/tree":  {theirs: []string{sys}, why: "a data set's files are read one way"},
 
 	// a guest with a kernel of its own
@@ -113,7 +114,7 @@ var layers = map[string]layer{
 	"cmd/proofbox":          {ours: []string{"internal/cli"}, why: "main is one line"},
 	"cmd/proofbox-init":     {ours: []string{"internal/door/guest", "internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
 	"cmd/proofbox-attack":   {ours: []string{"internal/breakout/order"}, theirs: []string{sys}, why: "what attacks knows nothing of what it attacks"},
-	"cmd/proofbox-contents": {ours: []string{"internal/contents", "internal/contents/scan", "internal/contents/tag"}, why: "what reads hostile data, and its large tables, are in no other program"},
+	"cmd/proofbox-contents": {ours: []string{".", "internal/contents", "internal/contents/scan", "internal/contents/synth", "internal/contents/tag"}, why: "what reads hostile data, and its large tables, are in no other program"},
 	"cmd/proofbox-jail":     {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
 }
 

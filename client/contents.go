@@ -15,6 +15,11 @@ func (c *Client) ScanContents(ctx context.Context, path string, names bool) (pro
 	return ask[proofbox.Scan](ctx, c, request{method: http.MethodPost, path: "/v1/contents/scan", body: api.ScanRequest{Path: path, Names: names}})
 }
 
+// SynthesiseContents makes up a data set on the host.
+func (c *Client) SynthesiseContents(ctx context.Context, r proofbox.SynthRequest) (proofbox.Synthesised, error) {
+	return ask[proofbox.Synthesised](ctx, c, request{method: http.MethodPost, path: "/v1/contents/synth", body: r})
+}
+
 // SealContents scans a data set and, if it is what the class claims, seals it.
 func (c *Client) SealContents(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error) {
 	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/seal", body: r})

@@ -15,8 +15,10 @@ import (
 	"os/signal"
 	"syscall"
 
+	"proofbox"
 	"proofbox/internal/contents"
 	"proofbox/internal/contents/scan"
+	"proofbox/internal/contents/synth"
 	"proofbox/internal/contents/tag"
 )
 
@@ -53,8 +55,19 @@ func do(ctx context.Context, key *tag.Key, args []string) (any, error) {
 		return scanned(scan.Path(ctx, args[1], key))
 	case len(args) == 2 && args[0] == contents.NamesOrder:
 		return scanned(scan.Names(ctx, args[1], key))
+	case len(args) == 2 && args[0] == contents.SynthOrder:
+		return synthesise(ctx, args[1])
 	}
-	return nil, fmt.Errorf("usage: proofbox-contents %s | %s PATH | %s PATH | %s [FOLDER]", contents.RulesOrder, contents.ScanOrder, contents.NamesOrder, contents.WatchOrder)
+	return nil, fmt.Errorf("usage: proofbox-contents %s | %s PATH | %s PATH | %s REQUEST | %s [FOLDER]", contents.RulesOrder, contents.ScanOrder, contents.NamesOrder, contents.SynthOrder, contents.WatchOrder)
+}
+
+// synthesise makes the set that a request in JSON asks for.
+func synthesise(ctx context.Context, request string) (any, error) {
+	var r proofbox.SynthRequest
+	if err := json.Unmarshal([]byte(request), &r); err != nil {
+		return nil, fmt.Errorf("reading the request: %w", err)
+	}
+	return synth.Make(ctx, r)
 }
 
 func scanned(found *scan.Result, err error) (any, error) {

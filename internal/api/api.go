@@ -110,6 +110,8 @@ type Contents interface {
 	Scan(ctx context.Context, path string, names bool) (proofbox.Scan, error)
 	Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error)
 	Verify(ctx context.Context, path string) (proofbox.Verified, error)
+	// Synthesise makes up a data set.
+	Synthesise(ctx context.Context, r proofbox.SynthRequest) (proofbox.Synthesised, error)
 	// Seen gives the data sets that a run's box could read.
 	Seen(ctx context.Context, run string) (proofbox.Sight, error)
 }
@@ -185,6 +187,7 @@ func Handler(s Service) http.Handler {
 		"POST /v1/contents/scan":       h.scan,
 		"POST /v1/contents/seal":       h.seal,
 		"POST /v1/contents/verify":     h.verify,
+		"POST /v1/contents/synth":      h.synthesise,
 		"POST /v1/breakout/verify":     h.verifyCertificate,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {

@@ -46,6 +46,19 @@ func (h handler) seal(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, sealed, err)
 }
 
+func (h handler) synthesise(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.SynthRequest
+	err := read(r, &req)
+	if err == nil {
+		err = absolute(req.Out)
+	}
+	if err != nil {
+		return err
+	}
+	made, err := h.service.Synthesise(r.Context(), req)
+	return reply(w, made, err)
+}
+
 func (h handler) verify(w http.ResponseWriter, r *http.Request) error {
 	path, err := dataPath(r)
 	if err != nil {

@@ -37,6 +37,7 @@ const (
 	ScanOrder  = "scan"
 	NamesOrder = "names" // a scan that looks for names, too
 	RulesOrder = "rules"
+	SynthOrder = "synth"
 )
 
 // Bounds of an answer of the program, which has met hostile data.
@@ -78,6 +79,16 @@ func (p Program) Names(ctx context.Context, path string) (*Scanned, error) {
 func (p Program) Rules(ctx context.Context) (string, error) {
 	var digest string
 	return digest, p.ask(ctx, &digest, RulesOrder)
+}
+
+// Make makes up a data set.
+func (p Program) Make(ctx context.Context, r proofbox.SynthRequest) (proofbox.Synthesised, error) {
+	var made proofbox.Synthesised
+	request, err := json.Marshal(r)
+	if err != nil {
+		return made, fmt.Errorf("asking for a set: %w", err)
+	}
+	return made, p.ask(ctx, &made, SynthOrder, string(request))
 }
 
 // ask runs the program and reads its answer. It gets no environment, and is

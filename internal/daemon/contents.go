@@ -28,6 +28,11 @@ func (d *Daemon) Scan(ctx context.Context, path string, names bool) (proofbox.Sc
 	return found.Scan, nil
 }
 
+// Synthesise makes up a data set.
+func (d *Daemon) Synthesise(ctx context.Context, r proofbox.SynthRequest) (proofbox.Synthesised, error) {
+	return d.program.Make(ctx, r)
+}
+
 // sealed is what the audit log says of a seal.
 type sealed struct {
 	Path  string          `json:"path"`

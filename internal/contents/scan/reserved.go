@@ -130,9 +130,22 @@ var ukDrama = []string{
 	"1614960", "2079460", "1914980", "2896496", "2920180", "1632960", "7700900", "8081570", "9098790", "3069990",
 }
 
-// reservedPhone is North America's 555-0100 to 555-0199 and Ofcom's numbers for
-// drama. The number has its digits alone, with its country's code where plus is
-// set.
+// filmed are the beginnings of the numbers that the Bundesnetzagentur (Mitteilung
+// 148/2021) and ARCEP keep for films, without the 0 in front, by the country's
+// code.
+var filmed = []struct {
+	code, by string
+	digits   int // of the whole number
+	begin    []string
+}{
+	{"49", "Bundesnetzagentur: films", 10, []string{"3023125", "6990009", "4066969", "2214710", "8999998"}},
+	{"33", "ARCEP: films", 9, []string{"19900", "26191", "35301", "46571", "53649", "63998"}},
+	{"44", "Ofcom: drama", 10, ukDrama},
+}
+
+// reservedPhone is North America's 555-0100 to 555-0199 and the numbers that
+// other countries keep for drama. The number has its digits alone, with its
+// country's code where plus is set.
 func reservedPhone(digits string, plus bool) string {
 	national := digits
 	if strings.HasPrefix(national, "1") && len(national) == 11 {
@@ -144,17 +157,20 @@ func reservedPhone(digits string, plus bool) string {
 	if len(digits) == 7 && strings.HasPrefix(digits, "55501") {
 		return "NANPA: fictional use"
 	}
-	switch {
-	case plus && strings.HasPrefix(digits, "44"):
-		national = strings.TrimPrefix(digits[2:], "0")
-	case !plus && strings.HasPrefix(digits, "0"):
-		national = digits[1:]
-	default:
-		return ""
-	}
-	for _, drama := range ukDrama {
-		if len(national) == 10 && strings.HasPrefix(national, drama) {
-			return "Ofcom: drama"
+	for _, f := range filmed {
+		before := "0" // what stands before the national number
+		if plus {
+			before = f.code
+		}
+		national, ok := strings.CutPrefix(digits, before)
+		if !ok {
+			continue
+		}
+		national = strings.TrimPrefix(national, "0")
+		for _, begin := range f.begin {
+			if len(national) == f.digits && strings.HasPrefix(national, begin) {
+				return f.by
+			}
 		}
 	}
 	return ""
