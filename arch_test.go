@@ -84,6 +84,9 @@ var layers = map[string]layer{
 	"internal/box/oci":     {ours: []string{".", "internal/audit", "internal/box", "internal/box/jail", "internal/box/posture", "internal/box/proc", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
 	"internal/box/microvm": {ours: []string{".", "internal/audit", "internal/box", "internal/box/initramfs", "internal/box/jail", "internal/box/posture", "internal/box/seccomp"}, theirs: []string{sys}, tests: []string{"internal/box/boxtest", "internal/debian", "internal/door"}, why: "as internal/box/oci"},
 
+	// who has written what
+	"internal/box/provenance": {ours: []string{".", "internal/box/posture"}, theirs: []string{sys}, why: "who wrote is the kernel's word, and knows no box but by its process 1"},
+
 	// the trial of walls
 	"internal/breakout":       {ours: []string{".", "internal/audit", "internal/box", "internal/breakout/order", "internal/terminal"}, theirs: []string{sys, sync}, why: "attacks and oracles know boxes by an interface that the daemon fills"},
 	"internal/breakout/order": {why: "what a trial and its attack program say to each other; the program links nothing else"},
@@ -104,7 +107,7 @@ var layers = map[string]layer{
 
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
-	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/recording", "internal/repository", "internal/spend", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
+	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/provenance", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/recording", "internal/repository", "internal/spend", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/recording", "internal/review", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/review": {ours: []string{".", "internal/terminal"}, theirs: []string{tui, columns}, why: "the screen knows a run by an interface that the command line fills"},

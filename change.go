@@ -63,6 +63,9 @@ type Change struct {
 	// Packages are what a lock file has of packages that it had not, or had
 	// otherwise: the first of them, where there are very many.
 	Packages []LockedPackage `json:"packages,omitempty"`
+	// Writers are who has written it, where anything is known of the run's writers;
+	// see [Diff.WritersUnknown].
+	Writers *Writers `json:"writers,omitempty"`
 	// Hazards say what the change would run on the machine of whoever keeps it, and
 	// what it hides from a reader. A change with any is kept only with a yes of
 	// its own.
@@ -83,6 +86,19 @@ type Change struct {
 	// Hunks are the parts of a change of text that can be decided on one by
 	// one; set by [Diff] where the text is asked for.
 	Hunks []Hunk `json:"hunks,omitempty"`
+}
+
+// Writers are the commands of a run that have written a path, as the host has seen
+// it. A program has the name of its file and the one that it was started by, and an
+// interpreter its script's, too. They are as hostile as all that comes from a box.
+type Writers struct {
+	// Names are those of all processes that have written the path, and of all
+	// processes that these descend from; sorted.
+	Names []Raw `json:"names,omitempty"`
+	// Last is the program that has written last, where that is known.
+	Last Raw `json:"last,omitempty"`
+	// Unknown says why there may be others; empty where there are none.
+	Unknown string `json:"unknown,omitempty"`
 }
 
 // LockedPackage is a package that a lock file brings, changes or drops.
@@ -203,6 +219,9 @@ type Diff struct {
 	// escape it before it reaches a terminal. Empty where only a summary was
 	// asked for.
 	Text Raw `json:"text,omitempty"`
+	// WritersUnknown says why nothing is known of who has written the changes; empty
+	// where they have [Change.Writers].
+	WritersUnknown string `json:"writers_unknown,omitempty"`
 	// Staged lists the requests that were held beside.
 	Staged []Staged `json:"staged,omitempty"`
 	// Patch is as Text, of those changes only that `git apply` can do.

@@ -60,6 +60,11 @@ type KeepRequest struct {
 	Patch   Raw       `json:"patch,omitempty"`
 	Paths   []Raw     `json:"paths,omitempty"`
 	Hunks   []HunkRef `json:"hunks,omitempty"`
+	// NotFrom leaves out what one of these commands has written, or one that it has
+	// started; and what may be written by one, unless Unknown is set. See
+	// [Writers.Names].
+	NotFrom []string `json:"not_from,omitempty"`
+	Unknown bool     `json:"unknown,omitempty"`
 	// Allow says yes to changes with hazards, which nothing else covers.
 	Allow []Allowance `json:"allow,omitempty"`
 	// Conflict says whose version is taken where the run and the original have

@@ -85,6 +85,10 @@ func (b *Box) gather() (err error) {
 // a disk that the host does not look into.
 func (b *Box) Scratch() *os.File { return b.jail.Scratch }
 
+// Init is the box's process 1, as the host counts, behind a wall that has it on
+// the host's kernel.
+func (b *Box) Init() int { return b.door }
+
 // Written gives what the box calls a path below [Box.Scratch].
 func Written(scratch string) string {
 	if name, ok := strings.CutPrefix(scratch, upperName+"/"); ok {

@@ -24,11 +24,13 @@ What could act on a terminal or hide text is shown as visible escapes; with
 --raw the patch is written as it is, for git apply or patch. These take a patch
 as a whole or not at all: name the paths that are text, since what is binary, a
 repository's own or larger than a line-by-line comparison allows is only named.
+--writers names who has written each path: the program that has written last, and
+those that it or another writer was started by. "proofbox keep --not-from" goes by it.
 --export-patch leaves out what git apply would refuse, and says so; it has the
 bytes of what is no text, up to 8 MiB of a file.`
 
 func (a *app) diffCommand() *cobra.Command {
-	var stat, raw bool
+	var stat, raw, writers bool
 	var export string
 	cmd := &cobra.Command{
 		Use: "diff RUN [PATH…]", Short: "Show what a run has changed", Long: diffLong,
@@ -41,20 +43,24 @@ func (a *app) diffCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			diff, err := a.client.Diff(cmd.Context(), args[0], proofbox.DiffRequest{Paths: paths, Stat: stat, Binary: export != ""})
+			diff, err := a.client.Diff(cmd.Context(), args[0], proofbox.DiffRequest{Paths: paths, Stat: stat || writers, Binary: export != ""})
 			if err != nil {
 				return err
 			}
 			if export != "" {
 				return a.exportPatch(diff, export)
 			}
+			if writers && !a.json {
+				return a.showWriters(diff)
+			}
 			return a.showDiff(diff, stat, raw)
 		},
 	}
 	cmd.Flags().BoolVar(&stat, "stat", false, "only name the paths and count the lines")
+	cmd.Flags().BoolVar(&writers, "writers", false, "say which commands of the run have written each path, as far as the host has seen it")
 	cmd.Flags().BoolVar(&raw, "raw", false, "write the patch as it is, not escaped")
 	cmd.Flags().StringVar(&export, "export-patch", "", "write what git apply can do to `FILE`, and name the rest")
-	cmd.MarkFlagsMutuallyExclusive("stat", "raw", "export-patch")
+	cmd.MarkFlagsMutuallyExclusive("stat", "writers", "raw", "export-patch")
 	a.jsonFlag(cmd)
 	return cmd
 }

@@ -39,6 +39,11 @@ PATH:N/LINES for some of its lines (main.go:2/3-5,7), counted from 1 below its @
 line. Hunk 0 is a change of mode. --patch reads a patch that "proofbox diff RUN
 --export-patch FILE" has written and somebody has shortened or edited.
 
+--not-from leaves out what a command of the run has written, or anything that it has
+started: "npm", say. Who has written a path is what the host has seen, and
+"proofbox diff --writers" shows it. What may be from it for all that is known is left out,
+too, unless --unknown-too is given.
+
 With --prove, the command after -- runs first, in a fresh box of the run's terms, on
 the original with exactly what would be kept. Where it fails, nothing is written,
 and the first set of the changes with which it fails is named: in the order of their
@@ -57,6 +62,8 @@ type keepFlags struct {
 	patch, conflict   string
 	prove, commit     bool
 	branch, message   string
+	notFrom           []string
+	unknown           bool
 	command           []string // what must pass first, with prove
 }
 
@@ -79,6 +86,12 @@ func (a *app) keepCommand() *cobra.Command {
 			if !f.commit && f.branch+f.message != "" {
 				return usage(cmd, errors.New("--branch and --message are for --commit"))
 			}
+			if f.unknown && len(f.notFrom) == 0 {
+				return usage(cmd, errors.New("--unknown-too is for --not-from"))
+			}
+			if f.ways(args[1:]) == 0 && len(f.notFrom) > 0 {
+				f.all = true
+			}
 			if f.ways(args[1:]) != 1 {
 				return usage(cmd, errors.New("name paths or hunks to keep, give a patch, or keep everything with --all"))
 			}
@@ -91,6 +104,8 @@ func (a *app) keepCommand() *cobra.Command {
 	cmd.Flags().StringArrayVar(&f.allow, "allow", nil, "say yes to a change that would run here, `[PATH@]HASH`; can be given several times")
 	cmd.Flags().StringVar(&f.patch, "patch", "", "keep what a patch has of the changes, from `FILE` or - for standard input")
 	cmd.Flags().StringVar(&f.conflict, "on-conflict", "", "where both have changed the same, take the `SIDE`: run or original")
+	cmd.Flags().StringArrayVar(&f.notFrom, "not-from", nil, "leave out what a `COMMAND` of the run has written; can be given several times")
+	cmd.Flags().BoolVar(&f.unknown, "unknown-too", false, "with --not-from, keep also what nobody knows the writer of")
 	cmd.Flags().BoolVar(&f.prove, "prove", false, "keep only where the command after -- passes with it, in a fresh box")
 	cmd.Flags().BoolVar(&f.commit, "commit", false, "commit to a branch of the original's repository, and leave the files as they are")
 	cmd.Flags().StringVar(&f.branch, "branch", "", "the `BRANCH` for --commit (default proofbox/RUN)")
@@ -164,7 +179,7 @@ func (a *app) keep(ctx context.Context, run string, args []string, f keepFlags) 
 // keepRequest asks for what the flags say, bound to the changes as they are
 // shown, which it gives too.
 func (a *app) keepRequest(ctx context.Context, run string, args []string, f keepFlags) (proofbox.KeepRequest, proofbox.Diff, error) {
-	req := proofbox.KeepRequest{All: f.all, Decided: f.decided, Conflict: proofbox.Side(f.conflict)}
+	req := proofbox.KeepRequest{All: f.all, Decided: f.decided, Conflict: proofbox.Side(f.conflict), NotFrom: f.notFrom, Unknown: f.unknown}
 	if f.commit {
 		req.Commit = &proofbox.CommitRequest{Branch: f.branch, Message: f.message}
 	}

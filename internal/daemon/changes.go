@@ -70,7 +70,7 @@ func (d *Daemon) Diff(ctx context.Context, name string, r proofbox.DiffRequest) 
 	if err != nil {
 		return proofbox.Diff{}, err
 	}
-	diff := proofbox.Diff{Run: run.ID, Original: run.Plan.Workspace.Original, Changes: selected}
+	diff := proofbox.Diff{Run: run.ID, Original: run.Plan.Workspace.Original, Changes: selected, WritersUnknown: changes.WritersUnknown()}
 	if diff.Shown, err = workspace.Shown(selected); err != nil {
 		return diff, err
 	}

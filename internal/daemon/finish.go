@@ -59,6 +59,7 @@ func (s *session) takeDown(ctx context.Context) error {
 	var err error
 	if s.box != nil {
 		s.box.TakeDown(ctx)
+		s.writers.Close()
 		if err = s.collect(ctx); err != nil {
 			s.run.Ended = fmt.Sprintf("%s, but its changes are lost: %v", s.run.Ended, err)
 			s.run.ExitCode = proofbox.ExitFailed
@@ -131,6 +132,9 @@ func (s *session) collect(ctx context.Context) error {
 	defer upper.Close()
 	changes, err := s.base.Collect(ctx, upper, filepath.Join(s.daemon.store.dir(s.run.ID), changesDir))
 	if err != nil {
+		return err
+	}
+	if err := changes.Attribute(s.wrote(upper)); err != nil {
 		return err
 	}
 	s.run.Changes = changes.Tally()

@@ -132,6 +132,7 @@ func (d *Daemon) Exec(ctx context.Context, name string, r proofbox.ExecRequest, 
 	if r.TTY != nil && r.Term != "" {
 		command.Env = append(command.Env, "TERM="+r.Term)
 	}
+	s.writers.Expect()
 	exit, err := b.Exec(ctx, command, box.Stdio{Stdin: s.incoming("standard input of exec", io.Stdin), Stdout: io.Stdout, Stderr: io.Stderr},
 		func(p *door.Process) { io.Drive(p) })
 	if refused := s.alarmed(); refused != nil {

@@ -15,6 +15,7 @@ import (
 	"proofbox/internal/box"
 	"proofbox/internal/box/jail"
 	"proofbox/internal/box/microvm"
+	"proofbox/internal/box/provenance"
 	"proofbox/internal/breakout"
 	"proofbox/internal/contents"
 	"proofbox/internal/door"
@@ -43,6 +44,9 @@ type session struct {
 
 	endModels context.CancelFunc // nil without a gateway
 	mounts    []*contents.Mount  // one for each of the contents
+
+	writers   *provenance.Record // nil where it is not known who writes
+	unwatched string             // and why
 
 	mu      sync.Mutex
 	looking *contents.Watch         // at records that reach the box; guarded by mu, nil where nobody does
@@ -248,6 +252,7 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 		s.account(failed.Teardown)
 	}
 	if err == nil {
+		s.followWriters()
 		err = s.watch(ctx)
 	}
 	return err
@@ -287,6 +292,7 @@ func (s *session) execute(ctx context.Context, req proofbox.RunRequest, io api.S
 	if req.TTY != nil && req.Term != "" {
 		command.Env = append(command.Env, "TERM="+req.Term)
 	}
+	s.writers.Expect()
 	outcome := s.box.Run(ctx, command, box.Stdio{
 		Stdin:  s.incoming("standard input", io.Stdin),
 		Stdout: s.output.tee("stdout", io.Stdout),

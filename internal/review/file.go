@@ -71,6 +71,9 @@ func newFile(c proofbox.Change, diff string) *file {
 	for _, p := range c.Packages {
 		add("# package "+p.Words(), -1, 0)
 	}
+	if w := c.Writers; w != nil {
+		add("# it was written by "+writers(w), -1, 0)
+	}
 	if c.Refused != "" {
 		add("! never kept: "+c.Refused, -1, 0)
 	}
@@ -96,6 +99,24 @@ func newFile(c proofbox.Change, diff string) *file {
 		}
 	}
 	return f
+}
+
+// writers says who has written a change.
+func writers(w *proofbox.Writers) string {
+	var names []string
+	for _, n := range w.Names {
+		if n != w.Last {
+			names = append(names, string(n))
+		}
+	}
+	text := string(w.Last)
+	if len(names) > 0 {
+		text += " (" + strings.Join(names, ", ") + ")"
+	}
+	if w.Unknown != "" {
+		text += " and perhaps others: " + w.Unknown
+	}
+	return strings.TrimSpace(text)
 }
 
 // hunk gives the hunk that the cursor is in, nil for none.

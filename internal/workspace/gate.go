@@ -50,12 +50,13 @@ func Gated(c proofbox.Change) string {
 }
 
 // openFolders lets new folders come that something lies in which may: by
-// themselves they run nothing. The changes are sorted by path.
+// themselves they run nothing, whoever has made them. The changes are sorted by
+// path.
 func openFolders(changes []proofbox.Change) {
 	needed := map[string]bool{}
 	for i := len(changes) - 1; i >= 0; i-- {
 		c := &changes[i]
-		if c.After.Kind == proofbox.Folder && len(c.Hazards) > 0 && needed[string(c.Path)] && !c.Drifted && refusal(*c) == "" {
+		if c.After.Kind == proofbox.Folder && c.Before.Kind == proofbox.Absent && c.Refused != "" && needed[string(c.Path)] && !c.Drifted && refusal(*c) == "" {
 			c.Refused = ""
 		}
 		if c.Refused == "" && c.After.Kind != proofbox.Absent {

@@ -359,5 +359,8 @@ func (c *Changes) refuses(o KeepOptions, change proofbox.Change) string {
 	if why := refusal(change); why != "" {
 		return why
 	}
+	if why := c.from(o, change); why != "" {
+		return why
+	}
 	return c.gate(o, change)
 }

@@ -35,6 +35,9 @@ type storedChanges struct {
 	Version  int               `json:"version"`
 	Changes  []proofbox.Change `json:"changes"` // sorted by path, each path once
 	Warnings []string          `json:"warnings"`
+	// Writers says why nothing is known of who has written the changes; empty where
+	// they say it themselves.
+	Writers string `json:"writers,omitempty"`
 }
 
 // maxIndex bounds the index of a store, in bytes.

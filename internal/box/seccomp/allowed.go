@@ -29,7 +29,7 @@ var allowed = []string{
 	"getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid",
 	"getppid", "getpriority", "getresgid", "getresuid", "getrlimit", "getrusage", "getsid",
 	"gettid", "getuid", "ioprio_get", "ioprio_set", "kill", "pidfd_open", "pidfd_send_signal",
-	"prctl", "prlimit64", "rseq", "rseq_slice_yield", "sched_get_priority_max", "sched_get_priority_min",
+	"prlimit64", "rseq", "rseq_slice_yield", "sched_get_priority_max", "sched_get_priority_min",
 	"sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler",
 	"sched_rr_get_interval", "sched_setaffinity", "sched_setattr", "sched_setparam",
 	"sched_setscheduler", "sched_yield", "set_robust_list", "set_tid_address", "setfsgid",

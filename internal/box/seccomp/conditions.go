@@ -19,7 +19,7 @@ import (
 
 // conditions are all rules that look at arguments.
 func conditions() []specs.LinuxSyscall {
-	return slices.Concat(sockets(), clones(), ioctls(), nodes(), personalities(), filters())
+	return slices.Concat(sockets(), clones(), families(), ioctls(), nodes(), personalities(), filters())
 }
 
 const lowWord = 0xffffffff
@@ -69,9 +69,16 @@ func sockets() []specs.LinuxSyscall {
 const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
 	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWTIME
 
-// clones allows processes and threads, no namespaces.
+// clones allows processes and threads, no namespaces, and no child but one's own.
 func clones() []specs.LinuxSyscall {
-	return []specs.LinuxSyscall{allow("clone", masked(0, newNamespaces, 0))}
+	return []specs.LinuxSyscall{allow("clone", masked(0, newNamespaces|unix.CLONE_PARENT, 0))}
+}
+
+// families allows every request to prctl(2) but to take in the orphans of one's
+// children. So a process has the parent that has made it, until that one ends,
+// and then the box's process 1: package provenance goes by that.
+func families() []specs.LinuxSyscall {
+	return except("prctl", 0, []uint64{unix.PR_SET_CHILD_SUBREAPER})
 }
 
 // ioctls allows every request but those that push characters back into a

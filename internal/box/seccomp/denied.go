@@ -37,11 +37,13 @@ var unknown = []string{
 // the rules.
 var conditional = []Denial{
 	{Syscall: "clone", When: "with a flag that makes a namespace", Why: "a namespace of one's own opens kernel code that is written for administrators"},
+	{Syscall: "clone", When: "CLONE_PARENT", Why: "a process that is not its maker's child hides who has written what it writes"},
 	{Syscall: "ioctl", When: "TIOCSTI", Why: "types into the terminal that the box was started from"},
 	{Syscall: "ioctl", When: "TIOCLINUX", Why: "pastes into the console that the box was started from"},
 	{Syscall: "mknod", When: "a device", Why: "devices lead out of the box"},
 	{Syscall: "mknodat", When: "a device", Why: "devices lead out of the box"},
 	{Syscall: "personality", When: "anything but asking and the usual one", Why: "switches off protections of memory, and on code kept for old binaries"},
+	{Syscall: "prctl", When: "PR_SET_CHILD_SUBREAPER", Why: "orphans that come to another than process 1 hide who has written what they write"},
 	{Syscall: "seccomp", When: "with a listener", Why: "a supervisor of calls is a kernel interface that no ordinary program needs"},
 	{Syscall: "socket", When: "any family but Unix, IPv4, IPv6 and route netlink", Why: "AF_ALG, AF_PACKET, AF_VSOCK and the rest are old or privileged kernel code, and AF_VSOCK leads to the hypervisor"},
 	{Syscall: "socket", When: "IPv4 or IPv6 beside TCP and UDP", Why: "raw sockets forge packets; SCTP, DCCP and the rest load kernel modules"},
