@@ -24,6 +24,8 @@ What could act on a terminal or hide text is shown as visible escapes; with
 --raw the patch is written as it is, for git apply or patch. These take a patch
 as a whole or not at all: name the paths that are text, since what is binary, a
 repository's own or larger than a line-by-line comparison allows is only named.
+--stat sums up what many files of a new folder would run; where paths are named, all of
+it is listed, and --json has everything always.
 --writers names who has written each path: the program that has written last, and
 those that it or another writer was started by. "proofbox keep --not-from" goes by it.
 --export-patch leaves out what git apply would refuse, and says so; it has the
@@ -53,7 +55,11 @@ func (a *app) diffCommand() *cobra.Command {
 			if writers && !a.json {
 				return a.showWriters(diff)
 			}
-			return a.showDiff(diff, stat, raw)
+			var folded folding
+			if len(paths) == 0 {
+				folded = fold(diff.Changes)
+			}
+			return a.showDiff(diff, stat, raw, folded)
 		},
 	}
 	cmd.Flags().BoolVar(&stat, "stat", false, "only name the paths and count the lines")
@@ -120,7 +126,7 @@ func (a *app) inWorkspace(ctx context.Context, run, path string) (string, error)
 	return inside, nil
 }
 
-func (a *app) showDiff(d proofbox.Diff, stat, raw bool) error {
+func (a *app) showDiff(d proofbox.Diff, stat, raw bool, folded folding) error {
 	switch {
 	case a.json:
 		return a.document(d)
@@ -128,7 +134,7 @@ func (a *app) showDiff(d proofbox.Diff, stat, raw bool) error {
 		a.errorf("run %s has changed nothing\n", d.Run)
 		return nil
 	case stat:
-		a.showStat(d.Changes)
+		a.showStat(d, folded)
 		a.showStaged(d.Run, d.Staged)
 		return nil
 	case raw:
@@ -182,16 +188,21 @@ func colourOf(line string) string {
 }
 
 // showStat lists changes, one a line.
-func (a *app) showStat(changes []proofbox.Change) {
+func (a *app) showStat(d proofbox.Diff, folded folding) {
 	insertions, deletions := 0, 0
-	for _, c := range changes {
+	for _, c := range d.Changes {
 		a.printf("  %-8s  %-14s  %s\n", c.Action(), amount(c), describePath(c))
 		a.showNotes(c)
-		a.showHazards(c)
+		if folded.over(c.Path) == "" {
+			a.showHazards(c)
+		}
+		if sum := folded[c.Path]; sum != "" {
+			a.printf("  %8s  %s;\n  %8s  `proofbox diff %s %s --stat` lists them\n", "!", sum, "", d.Run, terminal.Name(string(c.Path)))
+		}
 		insertions += c.Insertions
 		deletions += c.Deletions
 	}
-	a.printf("%s, %s added, %d removed\n", plural(len(changes), "change"), plural(insertions, "line"), deletions)
+	a.printf("%s, %s added, %d removed\n", plural(len(d.Changes), "change"), plural(insertions, "line"), deletions)
 }
 
 // showNotes says what else there is to know of a change.

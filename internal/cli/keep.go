@@ -333,7 +333,7 @@ func findHunk(d proofbox.Diff, ref proofbox.HunkRef) *proofbox.Hunk {
 // showAsked shows what a keep is asked for: hunks with their lines, else paths.
 func (a *app) showAsked(d proofbox.Diff, req proofbox.KeepRequest) {
 	if len(req.Hunks) == 0 {
-		a.showStat(d.Changes)
+		a.showStat(d, nil)
 		return
 	}
 	for _, ref := range req.Hunks {
