@@ -62,7 +62,7 @@ type Finding struct {
 	// Confidence is between 0 and 1. It orders findings; it is no probability.
 	Confidence float64 `json:"confidence"`
 	// Synthetic is why nobody can have this value, by the name of what reserves
-	// it ("RFC 2606"); empty where somebody may.
+	// it ("RFC 2606"), or "tag" where it was made here; empty where somebody may.
 	Synthetic string `json:"synthetic,omitempty"`
 	// Shape is the value with its digits as 9 and its letters as a: enough to
 	// recognise it, and not the value.
@@ -88,8 +88,10 @@ type Seal struct {
 	Kinds   []KindCount  `json:"kinds"`
 	Blind   []string     `json:"blind"`
 	Grant   *Grant       `json:"grant,omitempty"`
-	Creator string       `json:"creator"` // the version of proofbox
-	Time    time.Time    `json:"time"`
+	// Masking is what the masker says of masked data.
+	Masking *Masking  `json:"masking,omitempty"`
+	Creator string    `json:"creator"` // the version of proofbox
+	Time    time.Time `json:"time"`
 }
 
 // SealedFile is one file of a sealed data set.

@@ -25,6 +25,11 @@ func (c *Client) SealContents(ctx context.Context, r proofbox.SealRequest) (proo
 	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/seal", body: r})
 }
 
+// MaskContents masks a data set to a path that is not there, and seals it.
+func (c *Client) MaskContents(ctx context.Context, r proofbox.MaskRequest) (proofbox.Verified, error) {
+	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/mask", body: r})
+}
+
 // VerifyContents holds a data set against its seal.
 func (c *Client) VerifyContents(ctx context.Context, path string) (proofbox.Verified, error) {
 	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/verify", body: api.PathRequest{Path: path}})

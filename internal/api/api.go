@@ -109,6 +109,7 @@ type Contents interface {
 	// Scan looks for identifiers and secrets in the data set at a path.
 	Scan(ctx context.Context, path string, names bool) (proofbox.Scan, error)
 	Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error)
+	Mask(ctx context.Context, r proofbox.MaskRequest) (proofbox.Verified, error)
 	Verify(ctx context.Context, path string) (proofbox.Verified, error)
 	// Synthesise makes up a data set.
 	Synthesise(ctx context.Context, r proofbox.SynthRequest) (proofbox.Synthesised, error)
@@ -186,6 +187,7 @@ func Handler(s Service) http.Handler {
 		"GET /v1/runs/{run}/contents":  h.seen,
 		"POST /v1/contents/scan":       h.scan,
 		"POST /v1/contents/seal":       h.seal,
+		"POST /v1/contents/mask":       h.mask,
 		"POST /v1/contents/verify":     h.verify,
 		"POST /v1/contents/synth":      h.synthesise,
 		"POST /v1/breakout/verify":     h.verifyCertificate,

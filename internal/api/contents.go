@@ -46,6 +46,22 @@ func (h handler) seal(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, sealed, err)
 }
 
+func (h handler) mask(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.MaskRequest
+	err := read(r, &req)
+	if err == nil {
+		err = absolute(req.In)
+	}
+	if err == nil {
+		err = absolute(req.Out)
+	}
+	if err != nil {
+		return err
+	}
+	masked, err := h.service.Mask(r.Context(), req)
+	return reply(w, masked, err)
+}
+
 func (h handler) synthesise(w http.ResponseWriter, r *http.Request) error {
 	var req proofbox.SynthRequest
 	err := read(r, &req)

@@ -48,6 +48,9 @@ func claim(class proofbox.Class, grant *proofbox.Grant, found *Scanned, now time
 		case class == proofbox.None && f.Identifier:
 			return refuse("none-holds-no-identifiers", "take it out, or seal the set as what it is",
 				"%s: it looks like %s (%s)", where(found.Path, f.Place), f.Kind, f.Shape)
+		case class == proofbox.Masked && f.Identifier && f.Synthetic == "":
+			return refuse("masked-is-tagged", "give its field a kind in the plan, and mask the source again",
+				"%s: it looks like %s (%s), and was not made here", where(found.Path, f.Place), f.Kind, f.Shape)
 		case class == proofbox.Synthetic && f.Identifier && f.Synthetic == "":
 			return refuse("synthetic-is-nobodys", "replace it by a reserved value, or seal the set as what it is",
 				"%s: it looks like %s (%s), and nothing shows that it is nobody's", where(found.Path, f.Place), f.Kind, f.Shape)
@@ -59,9 +62,6 @@ func claim(class proofbox.Class, grant *proofbox.Grant, found *Scanned, now time
 // granted checks what a class needs beside the data.
 func granted(class proofbox.Class, grant *proofbox.Grant, now time.Time) *proofbox.Refusal {
 	switch {
-	case class == proofbox.Masked:
-		return refuse("masked-by-a-masker", "seal it as real, with a grant, or use synthetic data",
-			"only what has masked data knows that no real value is left in it, and this version of proofbox has no masker")
 	case class != proofbox.Real && grant != nil:
 		return refuse("grant-is-for-real-data", "leave the grant out", "%s data needs no grant", class)
 	case class != proofbox.Real:
@@ -74,6 +74,15 @@ func granted(class proofbox.Class, grant *proofbox.Grant, now time.Time) *proofb
 			"the grant of %s ended on %s", grant.Person, grant.Until.Format(time.DateOnly))
 	}
 	return nil
+}
+
+// unmasked refuses to take for masked what no masker has written.
+func unmasked(class proofbox.Class, by *proofbox.Masking) *proofbox.Refusal {
+	if class != proofbox.Masked || by != nil {
+		return nil
+	}
+	return refuse("masked-by-a-masker", "mask it with proofbox contents mask, which seals what it writes",
+		"only what has masked data knows that no real value is left in it")
 }
 
 // where names a place for people.

@@ -37,7 +37,10 @@ const (
 	ScanOrder  = "scan"
 	NamesOrder = "names" // a scan that looks for names, too
 	RulesOrder = "rules"
-	SynthOrder = "synth"
+	MaskOrder  = "mask" // a set to another path, and the list to a third; the plan is on the input
+	// SurvivorOrder looks for the values of a list.
+	SurvivorOrder = "survivor"
+	SynthOrder    = "synth"
 )
 
 // Bounds of an answer of the program, which has met hostile data.
@@ -65,20 +68,20 @@ func (p Program) keyLine() string { return hex.EncodeToString(p.Secret) + "\n" }
 // about the scan as a whole; what one file is about is a problem in the result.
 func (p Program) Scan(ctx context.Context, path string) (*Scanned, error) {
 	var found Scanned
-	return &found, p.ask(ctx, &found, ScanOrder, path)
+	return &found, p.ask(ctx, &found, nil, ScanOrder, path)
 }
 
 // Names scans as [Program.Scan] does, and for names, places and addresses, too.
 // No class claims anything about those.
 func (p Program) Names(ctx context.Context, path string) (*Scanned, error) {
 	var found Scanned
-	return &found, p.ask(ctx, &found, NamesOrder, path)
+	return &found, p.ask(ctx, &found, nil, NamesOrder, path)
 }
 
 // Rules gives the digest of the rules that [Program.Scan] works by.
 func (p Program) Rules(ctx context.Context) (string, error) {
 	var digest string
-	return digest, p.ask(ctx, &digest, RulesOrder)
+	return digest, p.ask(ctx, &digest, nil, RulesOrder)
 }
 
 // Make makes up a data set.
@@ -88,17 +91,40 @@ func (p Program) Make(ctx context.Context, r proofbox.SynthRequest) (proofbox.Sy
 	if err != nil {
 		return made, fmt.Errorf("asking for a set: %w", err)
 	}
-	return made, p.ask(ctx, &made, SynthOrder, string(request))
+	return made, p.ask(ctx, &made, nil, SynthOrder, string(request))
 }
 
-// ask runs the program and reads its answer. It gets no environment, and is
-// ended with ctx.
-func (p Program) ask(ctx context.Context, answer any, args ...string) error {
+// Masked is what masking gives.
+type Masked struct {
+	proofbox.Masking
+	Source []proofbox.SealedFile `json:"source_files"`
+}
+
+// Mask masks a set, and writes it and its blind list to paths that are not there.
+func (p Program) Mask(ctx context.Context, in, out, list string, plan proofbox.MaskPlan) (*Masked, error) {
+	var m Masked
+	return &m, p.ask(ctx, &m, plan, MaskOrder, in, out, list)
+}
+
+// Survivor looks for the real values of a blind list in a set. It gives what it has found, or
+// nothing.
+func (p Program) Survivor(ctx context.Context, path, list string) (string, error) {
+	var found string
+	return found, p.ask(ctx, &found, nil, SurvivorOrder, path, list)
+}
+
+// ask runs the program and reads its answer. An order that is not nil is on its input.
+// It gets no environment, and is ended with ctx.
+func (p Program) ask(ctx context.Context, answer, order any, args ...string) error {
 	cmd := exec.CommandContext(ctx, p.Path, args...)
 	cmd.Env = []string{"GOMEMLIMIT=384MiB"} // of the 512 MiB that looking at data may take
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
-	cmd.Stdin = strings.NewReader(p.keyLine())
+	line, err := json.Marshal(order)
+	if err != nil {
+		return fmt.Errorf("asking %q: %w", p.Path, err)
+	}
+	cmd.Stdin = strings.NewReader(p.keyLine() + string(line))
 	complaint := &head{most: maxComplaint}
 	cmd.Stderr = complaint
 	out, err := cmd.StdoutPipe()

@@ -43,6 +43,9 @@ func (k *Keeper) Seal(ctx context.Context, r proofbox.SealRequest, now time.Time
 	if refusal := granted(r.Class, r.Grant, now); refusal != nil {
 		return proofbox.Verified{}, refusal
 	}
+	if refusal := unmasked(r.Class, nil); refusal != nil {
+		return proofbox.Verified{}, refusal
+	}
 	found, err := k.Scanner.Scan(ctx, r.Path)
 	if err != nil {
 		return proofbox.Verified{}, err
@@ -53,11 +56,16 @@ func (k *Keeper) Seal(ctx context.Context, r proofbox.SealRequest, now time.Time
 	if found.Files == 0 {
 		return proofbox.Verified{}, refuse("contents-not-empty", "name the folder that has the data", "%q holds no file", r.Path)
 	}
+	return k.sign(ctx, r, found, nil, now)
+}
+
+// sign writes the seal of a set that nothing speaks against.
+func (k *Keeper) sign(ctx context.Context, r proofbox.SealRequest, found *Scanned, by *proofbox.Masking, now time.Time) (proofbox.Verified, error) {
 	seal := proofbox.Seal{
 		Class: r.Class, Root: root(found.Sealed), Files: found.Sealed,
 		Bytes: found.Bytes, Records: found.Records, Values: found.Values,
 		Rules: found.Rules, Kinds: found.Kinds, Blind: found.Blind,
-		Grant: r.Grant, Creator: "proofbox " + proofbox.Version, Time: now.UTC(),
+		Grant: r.Grant, Masking: by, Creator: "proofbox " + proofbox.Version, Time: now.UTC(),
 	}
 	subject := audit.Subject{Name: filepath.Base(r.Path), Digest: map[string]string{rootDigest: seal.Root}}
 	envelope, err := k.Key.SignStatement(ctx, subject, Predicate, seal)

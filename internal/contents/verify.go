@@ -76,6 +76,9 @@ func (k *Keeper) verify(ctx context.Context, path, frozen string, class proofbox
 	if refusal := granted(v.Seal.Class, v.Seal.Grant, now); refusal != nil {
 		return v, refusal
 	}
+	if refusal := unmasked(v.Seal.Class, v.Seal.Masking); refusal != nil {
+		return v, refusal
+	}
 	disagrees, err := compare(ctx, path, v.Seal.Files, to)
 	if err != nil {
 		return v, err

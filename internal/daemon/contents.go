@@ -35,11 +35,12 @@ func (d *Daemon) Synthesise(ctx context.Context, r proofbox.SynthRequest) (proof
 
 // sealed is what the audit log says of a seal.
 type sealed struct {
-	Path  string          `json:"path"`
-	Class proofbox.Class  `json:"class"`
-	Root  string          `json:"root"`
-	Seal  string          `json:"seal"` // its SHA-256
-	Grant *proofbox.Grant `json:"grant,omitempty"`
+	Path   string          `json:"path"`
+	Source string          `json:"source,omitempty"` // what was masked
+	Class  proofbox.Class  `json:"class"`
+	Root   string          `json:"root"`
+	Seal   string          `json:"seal"` // its SHA-256
+	Grant  *proofbox.Grant `json:"grant,omitempty"`
 }
 
 // Seal scans a data set and, if it is what its class claims, seals it.
@@ -51,9 +52,26 @@ func (d *Daemon) Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Ver
 	return v, d.note(ctx, "seal", "", sealed{Path: r.Path, Class: r.Class, Root: v.Seal.Root, Seal: v.Digest, Grant: r.Grant})
 }
 
-// Verify holds a data set against its seal.
+// maskDir is the folder in the state folder that has the blind lists.
+const maskDir = "masked"
+
+// Mask masks a data set and seals what it has written.
+func (d *Daemon) Mask(ctx context.Context, r proofbox.MaskRequest) (proofbox.Verified, error) {
+	v, err := d.contents.Mask(ctx, d.program, r, filepath.Join(d.host.State, maskDir), time.Now())
+	if err != nil {
+		return v, err
+	}
+	return v, d.note(ctx, "mask", "", sealed{Path: r.Out, Source: r.In, Class: v.Seal.Class, Root: v.Seal.Root, Seal: v.Digest})
+}
+
+// Verify holds a data set against its seal. A masked one is searched for the real
+// values of its source once more.
 func (d *Daemon) Verify(ctx context.Context, path string) (proofbox.Verified, error) {
-	return d.contents.Verify(ctx, path, "", time.Now())
+	v, err := d.contents.Verify(ctx, path, "", time.Now())
+	if err == nil && v.Seal.Class == proofbox.Masked {
+		err = d.contents.Unsurvived(ctx, d.program, path, v.Seal, filepath.Join(d.host.State, maskDir))
+	}
+	return v, err
 }
 
 // bring copies the contents that the spec declares into the run's folder,

@@ -15,6 +15,7 @@ type hit struct {
 	confidence float64
 	synthetic  string
 	attribute  bool
+	planned    bool // somebody said what the field holds
 }
 
 // Bytes of a text around a match that count as its context.

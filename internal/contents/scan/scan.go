@@ -95,6 +95,7 @@ type collector struct {
 	place            proofbox.Place // of the file that is read; its record and field are of the last value
 	nested           int            // depth of documents in strings
 	named            bool           // names are looked for
+	spans            *spans         // take what is found, where it will be replaced
 	key              *tag.Key       // by which values are known to be ours; nil for none
 	sentinel         *Sentinel      // takes what is found, where records are looked at as they come in
 }
@@ -115,6 +116,8 @@ type value struct {
 	field  string
 	text   string
 	place  position
+	// heading says that it names a column.
+	heading bool
 	// seen is how many bytes at the beginning were in the value before, of
 	// which this one is the rest.
 	seen int
@@ -186,6 +189,9 @@ const maxNested = 4
 func (c *collector) take(v value) {
 	c.result.Values++
 	c.place.Record, c.place.Field = v.record, v.field
+	if c.planned(v) {
+		return
+	}
 	hits := identify(v.field, v.text)
 	if c.named {
 		hits = named(hits, v.field, v.text)
@@ -219,6 +225,9 @@ func (c *collector) report(v value, h hit) {
 	if c.sentinel != nil {
 		c.sentinel.notice(v, h)
 		return
+	}
+	if c.spans != nil {
+		c.spans.add(c.finding(v, h), v.place.of(h.end), v.text[h.start:h.end], h.planned)
 	}
 	k := c.kinds[h.kind]
 	if k == nil {

@@ -45,6 +45,9 @@ func newSecrets() (*secrets, error) {
 func (s *secrets) take(c *collector, v value) {
 	if s.block.Len()+len(v.text) > secretBlock {
 		s.flush(c)
+		if c.spans != nil {
+			c.spans.settle(v.place.of(0))
+		}
 	}
 	if name := v.field[strings.LastIndexByte(v.field, '.')+1:]; name != "" {
 		s.block.WriteString(name + ` = "`)
@@ -95,9 +98,25 @@ func (s *secrets) report(c *collector, h hit) {
 		return // in the name of the first field, which is no value
 	}
 	b := s.values[n]
+	if c.spans != nil && b.value.field == "" {
+		s.lines(c, n, h)
+	}
 	h.start = min(h.start-b.start, len(b.value.text))
 	h.end = min(h.end-b.start, len(b.value.text))
 	if h.end > b.value.seen {
 		c.report(b.value, h)
+	}
+}
+
+// lines adds the rest of a secret that goes on over lines of a text, as a private key
+// does, so that it is replaced as a whole.
+func (s *secrets) lines(c *collector, first int, h hit) {
+	for _, b := range s.values[first+1:] {
+		if b.start >= h.end || b.value.field != "" {
+			return
+		}
+		if end := min(h.end-b.start, len(b.value.text)); end > 0 {
+			c.report(b.value, hit{start: 0, end: end, kind: h.kind, confidence: h.confidence})
+		}
 	}
 }

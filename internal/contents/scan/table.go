@@ -91,7 +91,7 @@ func (t *tableReader) heading(row []value) {
 		}
 	}
 	for i, v := range row {
-		v.field, v.record = t.names[i], 1
+		v.field, v.record, v.heading = t.names[i], 1, heads
 		t.c.take(v)
 	}
 }

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"proofbox"
+	"proofbox/internal/contents"
+	"proofbox/internal/contents/mask"
+	"proofbox/internal/contents/scan"
+	"proofbox/internal/contents/tag"
+	"proofbox/internal/contents/tree"
+)
+
+var errNoKey = errors.New("masking needs a key of tags")
+
+// masked masks a set by the plan on the input, and by what the scan finds.
+func masked(ctx context.Context, key *tag.Key, in, out, list string) (any, error) {
+	if key == nil {
+		return nil, errNoKey
+	}
+	m := mask.Masker{Key: key}
+	if err := json.NewDecoder(os.Stdin).Decode(&m.Plan); err != nil {
+		return nil, fmt.Errorf("reading the plan: %w", err)
+	}
+	m.Find = finder(key, m.Plan)
+	r, err := m.Mask(ctx, in, out, list)
+	if err != nil {
+		return nil, err
+	}
+	return contents.Masked(*r), nil
+}
+
+// finder finds by a scan.
+func finder(key *tag.Key, plan proofbox.MaskPlan) mask.Finder {
+	f := scan.Finder{Key: key, Guide: mask.Guide(plan), Names: plan.Names}
+	return func(ctx context.Context, e tree.Entry, give func(mask.Found) error) (string, []proofbox.DataProblem, error) {
+		r, err := f.Spans(ctx, e, func(s scan.Span) error { return give(mask.Found(s)) })
+		if err != nil {
+			return "", nil, err
+		}
+		if len(r.Sealed) != 1 {
+			return "", r.Problems, nil
+		}
+		return r.Sealed[0].SHA256, r.Problems, nil
+	}
+}
+
+// survivor says which real value of a list is in a set; "" for none.
+func survivor(ctx context.Context, key *tag.Key, path, list string) (any, error) {
+	if key == nil {
+		return nil, errNoKey
+	}
+	l, err := mask.Load(key, list)
+	if err != nil {
+		return nil, err
+	}
+	found, err := l.Survivor(ctx, path)
+	return found, err
+}

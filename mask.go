@@ -1,0 +1,61 @@
+package proofbox
+
+// MaskPlan says what is replaced in a data set, beyond the identifiers and secrets
+// that a scan finds.
+type MaskPlan struct {
+	Version int `json:"version"`
+	// Context gives another mapping of the same values with the same key.
+	Context string `json:"context,omitempty"`
+	// Names asks for persons and postal addresses in text, which takes much longer.
+	Names bool `json:"names,omitempty"`
+	// Fields says what fields hold, whatever a scan would find there.
+	Fields []MaskField `json:"fields"`
+}
+
+// MaskField says what the values of a field are.
+type MaskField struct {
+	// Field is a column, or a path in a document without the numbers of elements
+	// ("customer.phones"); or its end, after a dot.
+	Field string `json:"field"`
+	// Kind is that of a finding, of [MaskKinds].
+	Kind string `json:"kind"`
+}
+
+// MaskKinds are the kinds that a plan may give a field: "keep" and "text" leave it as it is,
+// and to the scan.
+var MaskKinds = []string{
+	"account-number", "address", "card", "date", "driver-licence", "email", "iban", "ip", "keep", "mac", "number", "organisation",
+	"passport", "person", "phone", "place", "record-number", "text", "uk-nhs", "us-ssn",
+}
+
+// MaskRequest asks to mask a data set.
+type MaskRequest struct {
+	In   string   `json:"in"`
+	Out  string   `json:"out"` // must not be there
+	Plan MaskPlan `json:"plan"`
+}
+
+// Masking is what a masker did.
+type Masking struct {
+	Source string `json:"source"` // the last name of the set that was masked
+	// Root is that of the source's files as they were read.
+	Root string   `json:"root"`
+	Plan MaskPlan `json:"plan"`
+	// TagKey names the key that replacements carry the tag of, see
+	// docs/formats/tag.md.
+	TagKey string `json:"tag_key"`
+	// Replaced counts what was replaced, by kind.
+	Replaced []KindCount `json:"replaced"`
+	// Values counts the different real values, and Short those of them that are too short to be
+	// looked for in other places than where they were found.
+	Values int64 `json:"values"`
+	Short  int64 `json:"short"`
+	// Repaired counts the places where no scan and no plan had found a real value and the
+	// list did.
+	Repaired int64 `json:"repaired"`
+	// Survivors counts the real values that were found in what was written. It is 0, or there
+	// is no seal.
+	Survivors int64 `json:"survivors"`
+	// List is the SHA-256 of the list of the real values' fingerprints.
+	List string `json:"list"`
+}
