@@ -60,11 +60,13 @@ type Run struct {
 	// an original that moved on while the box ran.
 	Warnings []string `json:"warnings,omitempty"`
 
-	Contents []Seen   `json:"contents"`
-	Later    *Later   `json:"later,omitempty"` // nil where the data is neither synthetic nor masked
-	Egress   []Call   `json:"egress"`
-	Intents  []Intent `json:"intents"`
-	Spend    Spend    `json:"spend"`
+	Contents []Seen `json:"contents"`
+	Later    *Later `json:"later,omitempty"` // nil where the data is neither synthetic nor masked
+	Egress   []Call `json:"egress"`
+	// Denied lists what was allowed, and taken away while the run went on.
+	Denied  []Destination `json:"denied,omitempty"`
+	Intents []Intent      `json:"intents"`
+	Spend   Spend         `json:"spend"`
 	// Recording is nil where nothing was recorded.
 	Recording *Recording `json:"recording,omitempty"`
 	// Placeholders are what the box has in the place of secrets, by their names.
@@ -125,6 +127,18 @@ type Call struct {
 	Alarm string `json:"alarm,omitempty"`
 	// Times is how often the same was asked for and denied, in a row or not.
 	Times int `json:"times"`
+}
+
+// DenyRequest asks to take destinations away from a running box.
+type DenyRequest struct {
+	// Hosts are as --allow has them; one without a port is every port of it.
+	Hosts []string `json:"hosts"`
+}
+
+// Denied lists all that was taken away from a running box.
+type Denied struct {
+	Run    string        `json:"run"`
+	Denied []Destination `json:"denied"`
 }
 
 // Intent is something a run meant to do in the world.

@@ -242,6 +242,7 @@ func TestNoRunIsNamed(t *testing.T) {
 	ctx := t.Context()
 	for verb, ask := range map[string]func() error{
 		"show":       func() error { _, err := c.Show(ctx, ""); return err },
+		"deny":       func() error { _, err := c.Deny(ctx, "", proofbox.DenyRequest{}); return err },
 		"stop":       func() error { _, err := c.Stop(ctx, ""); return err },
 		"diff":       func() error { _, err := c.Diff(ctx, "", proofbox.DiffRequest{}); return err },
 		"keep":       func() error { _, err := c.Keep(ctx, "", proofbox.KeepRequest{All: true}); return err },

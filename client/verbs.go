@@ -77,6 +77,12 @@ func (c *Client) Stop(ctx context.Context, run string) (proofbox.Run, error) {
 	})
 }
 
+// Deny takes destinations away from a running box: connections to them are ended,
+// and no new ones are made.
+func (c *Client) Deny(ctx context.Context, run string, r proofbox.DenyRequest) (proofbox.Denied, error) {
+	return ask[proofbox.Denied](ctx, c, request{method: http.MethodPost, run: &run, verb: "deny", live: true, body: r})
+}
+
 // Diff gives a run's changes.
 func (c *Client) Diff(ctx context.Context, run string, r proofbox.DiffRequest) (proofbox.Diff, error) {
 	return ask[proofbox.Diff](ctx, c, request{method: http.MethodPost, run: &run, verb: "diff", body: r})

@@ -27,6 +27,8 @@ type Boxes interface {
 	Run(ctx context.Context, r proofbox.RunRequest, s Session) (proofbox.Run, error)
 	// Exec runs a further command in a box that this process supervises.
 	Exec(ctx context.Context, run string, r proofbox.ExecRequest, s Session) (proofbox.ExecResult, error)
+	// Deny takes destinations away from a running box.
+	Deny(ctx context.Context, run string, r proofbox.DenyRequest) (proofbox.Denied, error)
 	// Stop ends a run and returns when it has been torn down.
 	Stop(ctx context.Context, run string) (proofbox.Run, error)
 }
@@ -170,6 +172,7 @@ func Handler(s Service) http.Handler {
 		"POST /v1/runs/{run}/discard":  h.discard,
 		"POST /v1/runs/{run}/decide":   h.decide,
 		"POST /v1/runs/{run}/undo":     h.undo,
+		"POST /v1/runs/{run}/deny":     h.deny,
 		"POST /v1/runs/{run}/send":     h.send,
 		"GET /v1/runs/{run}/files":     h.readFile,
 		"PUT /v1/runs/{run}/files":     h.writeFile,

@@ -81,6 +81,15 @@ func (h handler) stop(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, run, err)
 }
 
+func (h handler) deny(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.DenyRequest
+	if err := read(r, &req); err != nil {
+		return err
+	}
+	denied, err := h.service.Deny(r.Context(), r.PathValue("run"), req)
+	return reply(w, denied, err)
+}
+
 func (h handler) diff(w http.ResponseWriter, r *http.Request) error {
 	var req proofbox.DiffRequest
 	if err := read(r, &req); err != nil {

@@ -108,7 +108,7 @@ func (s *session) endRecording() error {
 // listCalls takes the gateway's ledger into the record.
 func (s *session) listCalls() {
 	calls, missing := s.gateway.Calls()
-	s.run.Egress = calls
+	s.run.Egress, s.run.Denied = calls, s.gateway.Denied()
 	for _, text := range s.gateway.Alarms() {
 		s.run.Warnings = append(s.run.Warnings, "ALARM: "+text)
 	}

@@ -109,6 +109,7 @@ func (d *Daemon) sendAll(ctx context.Context, run *proofbox.Run, dir string, cho
 		return err
 	}
 	g := gateway.New(config)
+	g.Deny(run.Denied...)
 	for _, s := range chosen {
 		if err = d.sendOne(ctx, g, run.ID, dir, s); err != nil {
 			break

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -181,23 +182,26 @@ func rewrite(r *httputil.ProxyRequest) {
 func (g *Gateway) measureResponse(r *http.Response) error {
 	t := transferOf(r.Request)
 	t.entry.answered(r.StatusCode)
-	r.Body = &tallied{r.Body, g.config.Incoming("answers of "+t.to.String(), r.Body), t.entry}
+	r.Body = &tallied{r.Body, g.config.Incoming("answers of "+t.to.String(), r.Body), t}
 	if t.vault.empty() {
 		return nil
 	}
 	return read(r)
 }
 
-// tallied is an answer's body that counts.
+// tallied is an answer's body that counts, and that says why it was cut.
 type tallied struct {
 	io.Closer
-	body  io.Reader
-	entry *entry
+	body io.Reader
+	of   *transfer
 }
 
 func (c *tallied) Read(p []byte) (int, error) {
 	n, err := c.body.Read(p)
-	c.entry.add(0, int64(n))
+	c.of.entry.add(0, int64(n))
+	if d, ok := errors.AsType[*denial](err); ok {
+		c.of.err = d
+	}
 	return n, err
 }
 

@@ -70,6 +70,7 @@ type Gateway struct {
 	config    Config
 	ledger    ledger
 	budgets   budgets
+	denied    denied
 	vault     *vault
 	internal  func(netip.Addr) string // notPublic, but for the weakened twin of a test
 	transport *http.Transport
@@ -202,7 +203,7 @@ func (g *Gateway) decide(to proofbox.Destination) error {
 	if _, ok := policy.Allowed(g.config.Allow, to.Host, to.Port); !ok {
 		return &denial{http.StatusForbidden, to.String() + " is not allowed; start the run with --allow " + to.String()}
 	}
-	return nil
+	return g.denied.decide(to)
 }
 
 // arrivals is a listener of connections that are handed over.

@@ -86,11 +86,21 @@ func (g *Gateway) reach(ctx context.Context, to proofbox.Destination) (net.Conn,
 	for _, a := range addresses {
 		conn, err := g.config.Network.Dial(ctx, netip.AddrPortFrom(a, uint16(to.Port)))
 		if err == nil {
-			return &upstream{Conn: conn, budget: g.budgets.of(to)}, nil
+			return g.admit(conn, to)
 		}
 		failures = errors.Join(failures, err)
 	}
 	return nil, failures
+}
+
+// admit takes a connection that was made into account.
+func (g *Gateway) admit(conn net.Conn, to proofbox.Destination) (net.Conn, error) {
+	u := &upstream{Conn: conn, to: to, budget: g.budgets.of(to)}
+	if err := g.denied.admit(u); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return u, nil
 }
 
 // maxAddresses is how many addresses of one name are tried.
@@ -137,13 +147,32 @@ func plain(err error) string {
 	}
 }
 
-// upstream is a connection to the outside whose bytes count.
+// upstream is a connection to the outside whose bytes count, and which ends when
+// its destination is taken away.
 type upstream struct {
 	net.Conn
-	budget *budget
+	to      proofbox.Destination
+	budget  *budget
+	denied  *denied
+	refused error // guarded by denied.mu
 }
 
+// Read implements [net.Conn]; where the destination was taken away it says so.
+func (u *upstream) Read(p []byte) (int, error) {
+	n, err := u.Conn.Read(p)
+	if err != nil {
+		if why := u.reason(); why != nil {
+			return n, why
+		}
+	}
+	return n, err
+}
+
+// Write implements [net.Conn].
 func (u *upstream) Write(p []byte) (int, error) {
+	if why := u.reason(); why != nil {
+		return 0, why
+	}
 	if err := u.budget.take(len(p)); err != nil {
 		_ = u.Close() // what was sent so far is all that leaves
 		return 0, err

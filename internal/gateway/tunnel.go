@@ -101,8 +101,13 @@ func (g *Gateway) tunnel(client *buffered, out net.Conn, to proofbox.Destination
 	stop := context.AfterFunc(g.over, cut)
 	defer stop()
 	var back sync.WaitGroup
+	var refused *denial
 	back.Go(func() {
-		_, _ = io.Copy(entry.received(client.Conn), out) // either may break off
+		_, err := io.Copy(entry.received(client.Conn), out) // either may break off
+		var denied bool
+		if refused, denied = errors.AsType[*denial](err); denied {
+			cut() // the client may have nothing more to say, and wait
+		}
 		closeWrite(client.Conn)
 	})
 	err := send(entry.sent(out), client, to)
@@ -112,6 +117,9 @@ func (g *Gateway) tunnel(client *buffered, out net.Conn, to proofbox.Destination
 		closeWrite(out)
 	}
 	back.Wait()
+	if refused != nil {
+		return refused
+	}
 	return err
 }
 
