@@ -97,6 +97,10 @@ func TestServerNameMustAgree(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
+		// A client hears that it is cut before the ledger does.
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
 		var reasons []string
 		calls, _ := g.Calls()
 		for _, c := range calls {
