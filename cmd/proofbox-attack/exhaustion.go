@@ -19,6 +19,7 @@ var exhaustion = map[string]attack{
 	"threads":     threads,
 	"fill":        fill,
 	"crumble":     crumble,
+	"hoard":       hoard,
 }
 
 // forkBomb starts children that wait until the box ends: HOW MANY.
@@ -85,4 +86,16 @@ func crumble(args []string) order.Report {
 		_ = unix.Close(fd)
 	}
 	return said(nil, "made them all")
+}
+
+// hoard takes memory and holds it: BYTES.
+func hoard(args []string) order.Report {
+	m, err := unix.Mmap(-1, 0, count(args[0]), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return said(err, "")
+	}
+	for at := 0; at < len(m); at += os.Getpagesize() {
+		m[at] = 1
+	}
+	return said(nil, "has it all")
 }
