@@ -20,7 +20,7 @@ func exhaustion() []Probe {
 	return []Probe{
 		{ID: "K1a", Title: "start processes without end", Attack: []string{"fork-bomb", "400"}, Oracle: either(tasks(340), harmsNeighbour()), Box: pids(100), Twin: pids(4000), UserOnly: true, MayEnd: true},
 		{ID: "K1b", Title: "start threads without end", Attack: []string{"thread-bomb", "400"}, Oracle: tasks(340), Box: pids(100), Twin: pids(1000), UserOnly: true, Alone: true, Not: noTasks()},
-		{ID: "K2", Title: "take more memory than the limit", Attack: []string{"hoard", "734003200"}, Oracle: holdsMemory(500 << 20), Box: memory(256), Twin: memory(2048), UserOnly: true, MayEnd: true},
+		{ID: "K2", Title: "take more memory than the limit", Attack: []string{"hoard", "734003200"}, Oracle: holdsMemory(500 << 20), Box: memory(256), Twin: memory(2048), UserOnly: true, MayEnd: true, Not: noMemory()},
 		{ID: "K3a", Title: "write more than the disk limit", Attack: []string{"fill", "{token}", "100663296"}, Oracle: holdsBytes(80 << 20), Box: disk(64), Twin: disk(512), UserOnly: true, Alone: true, Not: noView()},
 		{ID: "K3b", Title: "make more files than the disk limit is for", Attack: []string{"crumble", "{token}", "12000"}, Oracle: holdsFiles(10000), Box: disk(64), Twin: disk(512), UserOnly: true, Alone: true, Not: noView()},
 	}
@@ -75,28 +75,23 @@ func memory(mebibytes int) Setting {
 	return Setting{Limits: proofbox.Limits{Memory: proofbox.Size(mebibytes << 20)}}
 }
 
-// holdsMemory looks for a process of the box that has much memory which is not that
-// of a file: gVisor has its boxes' in a file without a name, which counts.
+// noMemory leaves a probe out whose oracle looks for memory of the box's processes.
+func noMemory() map[proofbox.Wall]string {
+	return map[proofbox.Wall]string{proofbox.Gvisor: "gVisor keeps its guest's memory in a file of its own, which no process of the box shows as its memory"}
+}
+
+// holdsMemory looks for a process of the box that has much memory.
 func holdsMemory(most int64) Oracle {
 	return during(fmt.Sprintf("whether a process of the box has more than %d bytes of the host's memory", most), func(a *attempt) (string, error) {
 		return a.eachProcess(func(pid int) (string, error) {
-			if has := kibibytes(pid, "RssAnon") + kibibytes(pid, "RssShmem"); has<<10 > most {
-				return fmt.Sprintf("process %d has %d bytes of memory", pid, has<<10), nil
+			value, _ := statusOf(pid, "VmRSS") // "1234 kB"; none where it has ended
+			kib, err := strconv.ParseInt(strings.TrimSuffix(value, " kB"), 10, 64)
+			if err == nil && kib<<10 > most {
+				return fmt.Sprintf("process %d has %d bytes of memory", pid, kib<<10), nil
 			}
 			return "", nil
 		})
 	})
-}
-
-// kibibytes reads a field of a process's status that is a size, "1234 kB"; 0 where
-// it has ended.
-func kibibytes(pid int, field string) int64 {
-	value, _ := statusOf(pid, field)
-	n, err := strconv.ParseInt(strings.TrimSuffix(value, " kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 func pids(n int) Setting { return Setting{Limits: proofbox.Limits{Pids: n}} }
