@@ -89,9 +89,25 @@ type Seal struct {
 	Blind   []string     `json:"blind"`
 	Grant   *Grant       `json:"grant,omitempty"`
 	// Masking is what the masker says of masked data.
-	Masking *Masking  `json:"masking,omitempty"`
+	Masking *Masking `json:"masking,omitempty"`
+	// Planted is how awake the scan was when this was sealed.
+	Planted *Planted  `json:"planted,omitempty"`
 	Creator string    `json:"creator"` // the version of proofbox
 	Time    time.Time `json:"time"`
+}
+
+// Planted says how many values that look real, planted in a shadow of a set, the
+// scan of that set misses.
+type Planted struct {
+	Values int `json:"values"`
+	Missed int `json:"missed"`
+	// Bound is the upper end, by Clopper and Pearson, of the one-sided 95 % interval
+	// for the share that is missed.
+	Bound float64 `json:"bound"`
+	// Recipes is the version of what makes such values.
+	Recipes int `json:"recipes"`
+	// Kinds counts those that were missed by kind.
+	Kinds map[string]int `json:"kinds,omitempty"`
 }
 
 // SealedFile is one file of a sealed data set.

@@ -30,6 +30,8 @@ type Scanned struct {
 type Scanner interface {
 	Scan(ctx context.Context, path string) (*Scanned, error)
 	Rules(ctx context.Context) (string, error)
+	// Plant counts what a scan of the set misses of values that look real.
+	Plant(ctx context.Context, path string) (*proofbox.Planted, error)
 }
 
 // What cmd/proofbox-contents is told to do.
@@ -38,6 +40,7 @@ const (
 	NamesOrder = "names" // a scan that looks for names, too
 	RulesOrder = "rules"
 	MaskOrder  = "mask" // a set to another path, and the list to a third; the plan is on the input
+	PlantOrder = "plant"
 	// SurvivorOrder looks for the values of a list.
 	SurvivorOrder = "survivor"
 	SynthOrder    = "synth"
@@ -92,6 +95,13 @@ func (p Program) Make(ctx context.Context, r proofbox.SynthRequest) (proofbox.Sy
 		return made, fmt.Errorf("asking for a set: %w", err)
 	}
 	return made, p.ask(ctx, &made, nil, SynthOrder, string(request))
+}
+
+// Plant counts how many values that look real a scan misses, planted in a shadow of
+// a set.
+func (p Program) Plant(ctx context.Context, path string) (*proofbox.Planted, error) {
+	var found proofbox.Planted
+	return &found, p.ask(ctx, &found, nil, PlantOrder, path)
 }
 
 // Masked is what masking gives.

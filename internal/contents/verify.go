@@ -79,6 +79,9 @@ func (k *Keeper) verify(ctx context.Context, path, frozen string, class proofbox
 	if refusal := unmasked(v.Seal.Class, v.Seal.Masking); refusal != nil {
 		return v, refusal
 	}
+	if refusal := awake(v.Seal.Planted, v.Seal.Time, now); refusal != nil {
+		return v, refusal
+	}
 	disagrees, err := compare(ctx, path, v.Seal.Files, to)
 	if err != nil {
 		return v, err
@@ -94,6 +97,13 @@ func (k *Keeper) verify(ctx context.Context, path, frozen string, class proofbox
 		found, err := k.Scanner.Scan(ctx, frozen)
 		if err != nil {
 			return v, err
+		}
+		planted, err := k.Scanner.Plant(ctx, frozen)
+		if err != nil {
+			return v, err
+		}
+		if refusal := awake(planted, now, now); refusal != nil {
+			return v, refusal
 		}
 		return v, claim(v.Seal.Class, v.Seal.Grant, found, now)
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"proofbox"
+	"proofbox/internal/contents/tag"
 	"proofbox/internal/contents/tree"
 )
 
@@ -52,4 +54,18 @@ func (c *collector) stored(f *os.File, size int64, h io.Writer) error {
 		return fmt.Errorf("reading it: %w", err)
 	}
 	return nil
+}
+
+// Text looks at a text as if it were a file with a name.
+func Text(name, text string, key *tag.Key) (*Result, error) {
+	secrets, err := newSecrets()
+	if err != nil {
+		return nil, err
+	}
+	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, key: key}
+	c.place = proofbox.Place{File: proofbox.Raw(name)}
+	budget := expansion(int64(len(text)))
+	err = c.member(member{name: name, left: &budget}, strings.NewReader(text), nil, 0)
+	c.secrets.flush(c)
+	return c.finish(), err
 }

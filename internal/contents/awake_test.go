@@ -1,0 +1,47 @@
+package contents
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"proofbox"
+)
+
+// asleep is a scanner that misses some of what is planted.
+type asleep struct {
+	Program
+	missed int
+}
+
+func (a asleep) Plant(ctx context.Context, path string) (*proofbox.Planted, error) {
+	p, err := a.Program.Plant(ctx, path)
+	p.Missed, p.Bound = a.missed, float64(a.missed)/float64(p.Values)
+	return p, err
+}
+
+// TestAwake: a set is not sealed by a scan that misses too much, a seal does not count
+// for ever, and the scan that runs misses next to nothing.
+func TestAwake(t *testing.T) {
+	t.Parallel()
+	path, key := filepath.Join(t.TempDir(), "a.csv"), newKey(t)
+	write(t, path, madeUp)
+	want := proofbox.SealRequest{Path: path, Class: proofbox.Synthetic}
+	_, err := (&Keeper{Key: key, Scanner: asleep{program, 31}}).Seal(t.Context(), want, now)
+	refused(t, err, "scan-is-awake", "missed 31 of 3000")
+	v, err := keeper(key).Seal(t.Context(), want, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := v.Seal.Planted; p.Values != 3000 || p.Missed > 5 || p.Bound < .0009 {
+		t.Errorf("the seal says %+v", p)
+	}
+	if _, err := keeper(key).Verify(t.Context(), path, "", now.AddDate(0, 0, 89)); err != nil {
+		t.Error(err)
+	}
+	_, err = keeper(key).Verify(t.Context(), path, "", now.AddDate(0, 0, 91))
+	refused(t, err, "scan-is-awake", "counts for 90 days")
+	if refusal := awake(nil, now, now); refusal == nil {
+		t.Error("a seal without a test counts")
+	}
+}
