@@ -30,6 +30,8 @@ func (r *Record) follow() {
 	for {
 		if _, err := unix.Poll(fds, int(pollEvery/time.Millisecond)); err != nil && !errors.Is(err, unix.EINTR) {
 			r.lose("watching what is written: " + err.Error())
+			unix.Close(r.execs) // the kernel lets all programs start that wait for an answer
+			r.execs = -1
 			return
 		}
 		r.cycle.look()

@@ -50,7 +50,7 @@ func TestSentinelPieces(t *testing.T) {
 			case 1:
 				text.WriteString("write to anna@shop.example\n")
 			default:
-				fmt.Fprintf(&text, "write to somebody%d.%d@gmail.com or 212-736-%04d\n", stream, i, stream%10000)
+				fmt.Fprintf(&text, "write to somebody%dx%d@gmail.com or 212-736-%04d\n", stream, i, stream%10000)
 				want++
 			}
 		}
