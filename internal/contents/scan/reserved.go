@@ -131,8 +131,8 @@ var ukDrama = []string{
 }
 
 // filmed are the beginnings of the numbers that the Bundesnetzagentur (Mitteilung
-// 148/2021) and ARCEP keep for films, without the 0 in front, by the country's
-// code.
+// 148/2021) and ARCEP (décision 2018-0881, plan national de numérotation) keep for
+// films, without the 0 in front, by the country's code.
 var filmed = []struct {
 	code, by string
 	digits   int // of the whole number
