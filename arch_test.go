@@ -43,6 +43,7 @@ const (
 	phones  = "github.com/nyaruka/phonenumbers"
 	leaks   = "github.com/zricethezav/gitleaks/v8"
 	sqlite  = "modernc.org/sqlite"
+	locks   = "github.com/landlock-lsm/go-landlock"
 )
 
 // testTools are the modules that any test may use.
@@ -119,7 +120,7 @@ var layers = map[string]layer{
 	"cmd/proofbox":          {ours: []string{"internal/cli"}, why: "main is one line"},
 	"cmd/proofbox-init":     {ours: []string{"internal/door/guest", "internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
 	"cmd/proofbox-attack":   {ours: []string{"internal/breakout/order"}, theirs: []string{sys}, why: "what attacks knows nothing of what it attacks"},
-	"cmd/proofbox-contents": {ours: []string{".", "internal/contents", "internal/contents/mask", "internal/contents/plant", "internal/contents/scan", "internal/contents/synth", "internal/contents/tag", "internal/contents/tree"}, why: "what reads hostile data, and its large tables, are in no other program"},
+	"cmd/proofbox-contents": {ours: []string{".", "internal/contents", "internal/contents/mask", "internal/contents/plant", "internal/contents/scan", "internal/contents/synth", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{locks, sys}, why: "what reads hostile data, and its large tables, are in no other program"},
 	"cmd/proofbox-jail":     {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"proofbox"
@@ -126,8 +127,7 @@ func (p Program) Survivor(ctx context.Context, path, list string) (string, error
 // ask runs the program and reads its answer. An order that is not nil is on its input.
 // It gets no environment, and is ended with ctx.
 func (p Program) ask(ctx context.Context, answer, order any, args ...string) error {
-	cmd := exec.CommandContext(ctx, p.Path, args...)
-	cmd.Env = []string{"GOMEMLIMIT=384MiB"} // of the 512 MiB that looking at data may take
+	cmd := p.command(ctx, "384MiB", args...) // of the 512 MiB that looking at data may take
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	line, err := json.Marshal(order)
@@ -156,6 +156,28 @@ func (p Program) ask(ctx context.Context, answer, order any, args ...string) err
 		return fmt.Errorf("reading the answer of %q: %w", p.Path, err)
 	}
 	return nil
+}
+
+// command is the program with an order: without an environment, and with a network of
+// its own that has nothing in it. What else it cannot do it gives up itself, when it
+// knows its order.
+func (p Program) command(ctx context.Context, memory string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.Path, args...)
+	cmd.Env = []string{"GOMEMLIMIT=" + memory}
+	cmd.SysProcAttr = alone()
+	return cmd
+}
+
+// alone gives a process a network of its own. An ordinary user can do that in a user
+// namespace, in which the process stays that user.
+func alone() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+	}
+	return attr
 }
 
 // head keeps the first bytes of what is written to it.

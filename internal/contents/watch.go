@@ -98,8 +98,7 @@ func (p Program) Watch(about Watching) (*Watch, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Watch{Watching: about, complaint: &head{most: maxComplaint}, stop: stop, roads: map[string]*proofbox.Road{}}
 	w.later = proofbox.Later{Class: about.Class, Roads: []proofbox.Road{}, Findings: []proofbox.Finding{}, Unwatched: []string{}}
-	w.cmd = exec.CommandContext(ctx, p.Path, WatchOrder)
-	w.cmd.Env = []string{"GOMEMLIMIT=192MiB"}
+	w.cmd = p.command(ctx, "192MiB", WatchOrder)
 	w.cmd.Stderr = w.complaint
 	if about.Written != nil {
 		w.cmd.ExtraFiles = []*os.File{about.Written}
