@@ -53,9 +53,6 @@ type Masking struct {
 	// Repaired counts the places where no scan and no plan had found a real value and the
 	// list did.
 	Repaired int64 `json:"repaired"`
-	// Survivors counts the real values that were found in what was written. It is 0, or there
-	// is no seal.
-	Survivors int64 `json:"survivors"`
 	// List is the SHA-256 of the list of the real values' fingerprints.
 	List string `json:"list"`
 }

@@ -26,7 +26,7 @@ func masked(ctx context.Context, key *tag.Key, in, out, list string) (any, error
 	if err := json.NewDecoder(os.Stdin).Decode(&m.Plan); err != nil {
 		return nil, fmt.Errorf("reading the plan: %w", err)
 	}
-	m.Find = finder(key, m.Plan)
+	m.Find = finder(m.Plan)
 	r, err := m.Mask(ctx, in, out, list)
 	if err != nil {
 		return nil, err
@@ -35,8 +35,8 @@ func masked(ctx context.Context, key *tag.Key, in, out, list string) (any, error
 }
 
 // finder finds by a scan.
-func finder(key *tag.Key, plan proofbox.MaskPlan) mask.Finder {
-	f := scan.Finder{Key: key, Guide: mask.Guide(plan), Names: plan.Names}
+func finder(plan proofbox.MaskPlan) mask.Finder {
+	f := scan.Finder{Guide: mask.Guide(plan), Names: plan.Names}
 	return func(ctx context.Context, e tree.Entry, give func(mask.Found) error) (string, []proofbox.DataProblem, error) {
 		r, err := f.Spans(ctx, e, func(s scan.Span) error { return give(mask.Found(s)) })
 		if err != nil {

@@ -9,7 +9,8 @@ import (
 	"proofbox/internal/policy"
 )
 
-// Deny takes destinations away from a running box.
+// Deny takes destinations away from a running box. The run's record has them at its
+// end; of a run whose supervisor was killed the audit log has them alone.
 func (d *Daemon) Deny(ctx context.Context, name string, r proofbox.DenyRequest) (proofbox.Denied, error) {
 	s, _, err := d.running(name)
 	if err != nil {

@@ -69,7 +69,8 @@ func (s *session) takeDown(ctx context.Context) error {
 		err = errors.Join(err, s.gateway.Close())
 		s.endModels()
 		s.listCalls()
-		err = errors.Join(err, s.endRecording(), s.daemon.settle(ctx, s.run))
+		s.endRecording()
+		err = errors.Join(err, s.daemon.settle(ctx, s.run))
 	}
 	err = errors.Join(err, s.lookBack(ctx))
 	if s.box != nil {
@@ -92,17 +93,16 @@ func (s *session) takeDown(ctx context.Context) error {
 
 // endRecording says in the record what was recorded. What could not be is no reason
 // to lose the rest.
-func (s *session) endRecording() error {
+func (s *session) endRecording() {
 	w := s.prepared.recording
 	if w == nil {
-		return nil
+		return
 	}
 	kept, err := w.Close()
 	s.run.Recording = &kept
 	if err != nil {
 		s.run.Warnings = append(s.run.Warnings, fmt.Sprintf("the recording is not complete: %v", err))
 	}
-	return nil
 }
 
 // listCalls takes the gateway's ledger into the record.

@@ -4,9 +4,9 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"proofbox"
 )
@@ -38,9 +38,23 @@ var readTable = sync.OnceValue(func() table {
 func Listed(provider, name string) (proofbox.Price, bool) {
 	t := readTable()
 	price, ok := t.Prices[provider+"/"+name]
-	if dated := regexp.MustCompile(`-(\d{8}|\d{4}-\d{2}-\d{2})$`); !ok {
-		price, ok = t.Prices[provider+"/"+dated.ReplaceAllString(name, "")]
+	if !ok {
+		price, ok = t.Prices[provider+"/"+undated(name)]
 	}
 	price.Source = fmt.Sprintf("the table of %s (%s)", t.Date, strings.Join(t.Sources, ", "))
 	return price, ok
+}
+
+// undated takes the date off the end of a name.
+func undated(name string) string {
+	for _, layout := range []string{"-20060102", "-2006-01-02"} {
+		at := len(name) - len(layout)
+		if at < 0 {
+			continue
+		}
+		if _, err := time.Parse(layout, name[at:]); err == nil {
+			return name[:at]
+		}
+	}
+	return name
 }

@@ -47,11 +47,14 @@ func (m message) text() string {
 	return strings.Join(words, "\n")
 }
 
+// readers are of the formats that are conversations.
+var readers = map[string]func(proofbox.Exchange) (conversation, error){
+	"openai.chat": ofChat, "openai.responses": ofResponses, "anthropic.messages": ofMessages,
+}
+
 // understand reads an exchange.
 func understand(e proofbox.Exchange) (conversation, error) {
-	read := map[string]func(proofbox.Exchange) (conversation, error){
-		"openai.chat": ofChat, "openai.responses": ofResponses, "anthropic.messages": ofMessages,
-	}[e.Format]
+	read := readers[e.Format]
 	if read == nil {
 		return conversation{}, fmt.Errorf("an exchange of the format %q is no conversation", e.Format)
 	}
@@ -65,7 +68,7 @@ func understand(e proofbox.Exchange) (conversation, error) {
 // IsConversation says whether an exchange is one that can be written in the format
 // of another tool.
 func IsConversation(e proofbox.Exchange) bool {
-	return e.Status == 200 && (e.Format == "openai.chat" || e.Format == "openai.responses" || e.Format == "anthropic.messages")
+	return e.Status == 200 && readers[e.Format] != nil
 }
 
 // body is all that was answered.

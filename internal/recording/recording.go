@@ -85,11 +85,22 @@ func (w *Writer) Add(e proofbox.Exchange) error {
 func (w *Writer) Close() (proofbox.Recording, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.state.Digest = "sha256:" + hex.EncodeToString(w.digest.Sum(nil))
+	w.state.Digest = digestOf(w.digest)
 	broken := w.broken
 	w.broken = errors.New("the recording is closed")
 	return w.state, errors.Join(broken, w.file.Sync(), w.file.Close())
 }
+
+// Digest gives the digest of a recording, as [Writer.Close] does.
+func Digest(r io.Reader) (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return "", fmt.Errorf("reading the recording: %w", err)
+	}
+	return digestOf(h), nil
+}
+
+func digestOf(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
 
 // Read gives the exchanges of a recording.
 func Read(r io.Reader) iter.Seq2[proofbox.Exchange, error] {

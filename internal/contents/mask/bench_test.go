@@ -30,7 +30,7 @@ func BenchmarkMask(b *testing.B) {
 	key := tag.New([]byte(secret))
 	b.SetBytes(int64(text.Len()))
 	for i := 0; b.Loop(); i++ {
-		m := Masker{Key: key, Find: finder(key, proofbox.MaskPlan{})}
+		m := Masker{Key: key, Find: finder(proofbox.MaskPlan{})}
 		to := filepath.Join(dir, fmt.Sprint(i))
 		if _, err := m.Mask(b.Context(), in, to+".jsonl", to+".list"); err != nil {
 			b.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"proofbox"
-	"proofbox/internal/contents/tag"
 	"proofbox/internal/contents/tree"
 )
 
@@ -26,9 +25,9 @@ type Span struct {
 // where they are nothing to replace.
 type Guide func(field string) (kind string, known bool)
 
-// Finder finds what there is to replace.
+// Finder finds what there is to replace. It knows no tags: what is in a source is
+// somebody's, also where it has one by chance.
 type Finder struct {
-	Key   *tag.Key
 	Guide Guide
 	Names bool // look for names, too
 }
@@ -41,7 +40,7 @@ func (f *Finder) Spans(ctx context.Context, e tree.Entry, give func(Span) error)
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, named: f.Names, key: f.Key}
+	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, named: f.Names}
 	c.spans = &spans{ctx: ctx, guide: f.Guide, give: give}
 	if err := c.file(e); err != nil {
 		return nil, err

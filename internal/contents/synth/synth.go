@@ -103,6 +103,9 @@ func (s *set) make(out string) error {
 		}
 	}
 	if err := os.Rename(from, out); err != nil {
+		if s.truth != nil {
+			err = errors.Join(err, os.Remove(TruthFile(out)))
+		}
 		return fmt.Errorf("putting the set in its place: %w", err)
 	}
 	return nil
