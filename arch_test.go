@@ -61,7 +61,7 @@ var layers = map[string]layer{
 	"internal/audit":    {ours: []string{"."}, theirs: []string{mod, dsse, sys}, why: "the record trusts nothing but well-known cryptography"},
 	"internal/boxfile":  {ours: []string{"."}, theirs: []string{yaml}, why: "reading a declaration decides nothing"},
 	"internal/terminal": {ours: []string{"."}, theirs: []string{unicode, term}, why: "escaping knows bytes, not boxes"},
-	"internal/hazard":   {ours: []string{"."}, why: "what a change would run is a question of its path and bytes; pure"},
+	"internal/hazard":   {ours: []string{"."}, theirs: []string{unicode}, why: "what a change would run is a question of its path and bytes; pure"},
 	"internal/debian":   {theirs: []string{sys}, tests: []string{"internal/box/boxtest"}, why: "making a base needs apt and a disk, and no box"},
 	"internal/attach":   {ours: []string{"."}, theirs: []string{yamux}, why: "client and api share the wire, not each other"},
 

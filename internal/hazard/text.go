@@ -37,14 +37,6 @@ func ofText(before, after string) []proofbox.Hazard {
 	return list
 }
 
-// ofName looks for the same in a path, whose end counts.
-func ofName(path string) []proofbox.Hazard {
-	if words := hidden(path + "/"); words != "" {
-		return []proofbox.Hazard{{Rule: "hidden-name", Words: "has a name that " + words}}
-	}
-	return nil
-}
-
 // hidden says what a line hides; empty for nothing.
 func hidden(line string) string {
 	line = strings.TrimSuffix(line, "\n")

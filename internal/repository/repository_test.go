@@ -297,6 +297,26 @@ func TestBranchesThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestSettingsStay (CVE-2023-29007): names that come out of a box, however long,
+// leave a repository's settings as they are.
+func TestSettingsStay(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	settings := filepath.Join(dir, ".git", "config")
+	was := value(os.ReadFile(settings))
+	long := strings.Repeat("x", 200) + "/" + strings.Repeat("[core]fsmonitor=evil/", 60)
+	_, err := commit(t.Context(), open(t, dir), t.TempDir(), "proofbox/"+strings.Repeat("y", 200), text(long+"x", "x"), text("submodule \"x\"]\n[core]\n\tfsmonitor = evil", "x"), text("a", "2\n"))
+	must(t, err)
+	if is := value(os.ReadFile(settings)); string(is) != string(was) {
+		t.Errorf("the settings are\n%s", is)
+	}
+	for _, name := range []string{"config.worktree", "modules", "worktrees"} {
+		if _, err := os.Lstat(filepath.Join(dir, ".git", name)); err == nil {
+			t.Errorf("there is %q now", name)
+		}
+	}
+}
+
 // TestCheckoutHasWhatLiesInTheWay: a file where a folder is wanted, and the files
 // of a folder where a file is.
 func TestCheckoutHasWhatLiesInTheWay(t *testing.T) {

@@ -64,6 +64,7 @@ func (b *Base) collect(ctx context.Context, upper *os.File, c *Changes) error {
 	}
 	k.note()
 	k.repositories()
+	k.twins()
 	if err := c.list.mark(); err != nil {
 		return err
 	}
@@ -80,6 +81,24 @@ func (k *collector) repositories() {
 	list := k.changes.list.Changes
 	for i := range list {
 		found.Add(string(list[i].Path))
+	}
+	for i := range list {
+		if h, ok := found.Hazard(list[i]); ok {
+			list[i].Hazards = append(list[i].Hazards, h)
+		}
+	}
+}
+
+// twins adds a hazard to new paths that other file systems take for one that is
+// there, seen by the box or not.
+func (k *collector) twins() {
+	list := k.changes.list.Changes
+	found := hazard.NewTwins(list)
+	for i := range k.base.entries {
+		found.See(k.base.entries[i].path)
+	}
+	for _, p := range k.base.hidden {
+		found.See(p)
 	}
 	for i := range list {
 		if h, ok := found.Hazard(list[i]); ok {

@@ -131,6 +131,9 @@ func (c *Changes) count(change *proofbox.Change) error {
 		change.Insertions += hunks[i].count("+")
 		change.Deletions += hunks[i].count("-")
 	}
+	if words := lineEnds(hunks); words != "" {
+		change.Notes = append(change.Notes, words)
+	}
 	return nil
 }
 

@@ -44,6 +44,19 @@ var traps = map[string]trap{
 	"homoglyph (CVE-2021-42694)":     {"t.go", map[string]string{"t.go": "func s\u0430y() {}"}, nil, "gated"},
 	"text far to the right":          {"t.js", map[string]string{"t.js": "x()" + strings.Repeat(" ", 200) + "evil()"}, nil, "gated"},
 
+	"huge generated file first":     {"z", map[string]string{"aaa.generated.js": strings.Repeat("x();\n", 1<<20), "z": "x"}, nil, "kept"},
+	"ignored by its own .gitignore": {"x.js", map[string]string{".gitignore": "*\n", "x.js": "x"}, nil, "kept"},
+
+	// Names that are others elsewhere: CVE-2021-21300, CVE-2024-32002.
+	"another case of what is there": {"WAS", map[string]string{"WAS": "x"}, nil, "gated"},
+	"another case of a folder":      {"A/hooks/post", map[string]string{"a/x": "→../fine", "A/hooks/post": "x"}, nil, "gated"},
+	"another normal form":           {"cafe\u0301", map[string]string{"caf\u00e9": "x", "cafe\u0301": "x"}, nil, "gated"},
+	"name with a dot at its end":    {"was.", map[string]string{"was.": "x"}, nil, "gated"},
+	"name with a blank at its end":  {"d /x", map[string]string{"d /x": "x"}, nil, "gated"},
+	"name of a device":              {"sub/aux.c", map[string]string{"sub/aux.c": "x"}, nil, "gated"},
+	"name with a backslash":         {`sub\..\..\x`, map[string]string{`sub\..\..\x`: "x"}, nil, "gated"},
+	"very long name":                {strings.Repeat("n", 255), map[string]string{strings.Repeat("n", 255): "x"}, nil, "kept"},
+
 	// Aliases of a repository's folder: CVE-2014-9390, CVE-2019-1352, CVE-2019-1353.
 	".git in capitals":                {"sub/.GIT/config", map[string]string{"sub/.GIT/config": "x"}, nil, "gated"},
 	".git with a dot":                 {".git./config", map[string]string{".git./config": "x"}, nil, "gated"},
