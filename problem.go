@@ -11,11 +11,12 @@ type Problem struct {
 
 // Codes of a [Problem].
 const (
-	CodeRefused  = "refused"   // policy or contents refused the run
-	CodeNotFound = "not-found" // there is no such run or path
-	CodeConflict = "conflict"  // the original or the run is in no state for it
-	CodeInvalid  = "invalid"   // the request makes no sense
-	CodeFailed   = "failed"    // proofbox could not do its work
+	CodeRefused   = "refused"   // policy or contents refused the run
+	CodeNotFound  = "not-found" // there is no such run or path
+	CodeConflict  = "conflict"  // the original or the run is in no state for it
+	CodeInvalid   = "invalid"   // the request makes no sense
+	CodeForbidden = "forbidden" // the server does not answer this caller
+	CodeFailed    = "failed"    // proofbox could not do its work
 )
 
 func (p *Problem) Error() string { return p.Message }

@@ -20,6 +20,7 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,11 +30,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
 	"proofbox"
+	"proofbox/internal/attach"
 )
 
 // Client talks to proofbox. It may be used from many goroutines.
@@ -41,6 +42,9 @@ type Client struct {
 	// Address is where proofbox serves: "unix:///path" or "http://host:port".
 	// Empty means $PROOFBOX_HOST, and this process where that is empty too.
 	Address string
+	// Token is what a server at an http address wants to know; empty means
+	// $PROOFBOX_TOKEN.
+	Token string
 	// Home is the state folder of an in-process client; empty means the
 	// user's own.
 	Home string
@@ -99,18 +103,8 @@ func remote(address string) (dialer, error) {
 	return nil, fmt.Errorf("the address %q is neither unix:///path nor http://host:port", address)
 }
 
-// socketDialer reaches a socket by its folder's descriptor: so the address is
-// short enough for any path.
 func socketDialer(path string) dialer {
-	return func(ctx context.Context) (net.Conn, error) {
-		folder, err := os.Open(filepath.Dir(path))
-		if err != nil {
-			return nil, fmt.Errorf("reaching the socket %q: %w", path, err)
-		}
-		defer folder.Close()
-		short := fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), filepath.Base(path))
-		return (&net.Dialer{}).DialContext(ctx, "unix", short)
-	}
+	return func(ctx context.Context) (net.Conn, error) { return attach.DialSocket(ctx, path) }
 }
 
 // request is one call of the API.
@@ -172,10 +166,21 @@ func (r request) build(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
+// build makes a request, with what a server at a network address wants to know of
+// its callers.
+func (c *Client) build(ctx context.Context, r request) (*http.Request, error) {
+	req, err := r.build(ctx)
+	if host, ok := strings.CutPrefix(c.address(), "http://"); ok && err == nil {
+		req.Host = strings.TrimSuffix(host, "/")
+		req.Header.Set("Authorization", "Bearer "+cmp.Or(c.Token, os.Getenv("PROOFBOX_TOKEN")))
+	}
+	return req, err
+}
+
 // send sends a request and gives the answer, whose body is the caller's to
 // close. An answer that says that it failed is an error.
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
-	req, err := r.build(ctx)
+	req, err := c.build(ctx, r)
 	if err != nil {
 		return nil, err
 	}

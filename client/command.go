@@ -114,7 +114,7 @@ func attached[T any](ctx context.Context, c *Client, cmd Command, r request) (T,
 }
 
 func (c *Client) attach(ctx context.Context, r request) (*attach.End, error) {
-	req, err := r.build(ctx)
+	req, err := c.build(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 
@@ -39,6 +40,35 @@ func (l *local) dialer(run string) dialer {
 		}
 	}
 	return l.listener.dial
+}
+
+// Serving says how [Client.Serve] serves.
+type Serving struct {
+	// Listen is "http://HOST:PORT" of a loopback address; empty means a socket in
+	// the state folder.
+	Listen string
+	// Ready is how many microVMs are kept ready for runs, of the kinds that runs
+	// ask for; see docs/decisions.md.
+	Ready int
+	// Listening hears where the server is reached: what $PROOFBOX_HOST has to be,
+	// and the file with what $PROOFBOX_TOKEN has to be, empty where none is needed.
+	Listening func(host, tokenFile string)
+	// Said hears what becomes of the ready boxes.
+	Said func(string)
+}
+
+// Serve serves the proofbox in this process to other processes of this host until
+// the context ends. Then runs that it supervises are stopped and torn down, and so
+// are boxes that are ready. The client is closed after that.
+func (c *Client) Serve(ctx context.Context, s Serving) error {
+	if address := c.address(); address != "" {
+		return fmt.Errorf("serving what another process serves at %q: unset PROOFBOX_HOST", address)
+	}
+	if _, err := c.dial(""); err != nil {
+		return err
+	}
+	c.local.daemon.KeepReady(s.Ready, s.Said)
+	return c.local.daemon.Serve(ctx, s.Listen, s.Listening)
 }
 
 func (l *local) close() error {

@@ -277,6 +277,8 @@ func status(code string) int {
 		return http.StatusConflict
 	case proofbox.CodeInvalid:
 		return http.StatusBadRequest
+	case proofbox.CodeForbidden:
+		return http.StatusForbidden
 	}
 	return http.StatusInternalServerError
 }

@@ -30,7 +30,7 @@ type bareMachine struct {
 // host's paths in place of its jail's.
 func (b *bench) newBareMachine(ctx context.Context, workspace string) (*bareMachine, error) {
 	before := monitors()
-	m, err := b.startMachine(ctx, workspace)
+	m, err := b.startMachine(ctx, workspace, "")
 	if err != nil {
 		return nil, err
 	}

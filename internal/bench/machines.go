@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -60,6 +61,9 @@ func (b *bench) machines(ctx context.Context) error {
 		what: "microvm, continued to first output / booted and saved", got: float64(warm) / float64(cold), unit: "x", limit: 0.1,
 		how: fmt.Sprintf("%v / %v, median of %d", warm.Round(time.Millisecond), cold.Round(time.Millisecond), machineRounds),
 	})
+	if err := b.readyMachines(ctx, empty, rival); err != nil {
+		return err
+	}
 	if err := b.idleMachine(ctx, empty); err != nil {
 		return err
 	}
@@ -69,11 +73,62 @@ func (b *bench) machines(ctx context.Context) error {
 // firstByte runs a command in a microVM and gives the time until it says
 // something.
 func (b *bench) firstByte(ctx context.Context, workspace string) (time.Duration, error) {
-	m, err := b.startMachine(ctx, workspace)
+	m, err := b.startMachine(ctx, workspace, "")
 	if err != nil {
 		return 0, err
 	}
 	return m.took, m.end()
+}
+
+// readyMachines measures the same where a server has a box ready, against the
+// bare QEMU that has none.
+func (b *bench) readyMachines(ctx context.Context, workspace string, rival time.Duration) error {
+	server := exec.CommandContext(ctx, filepath.Join(b.bin, "proofbox"), "serve", "--ready", "1")
+	server.Env = append(os.Environ(), "PROOFBOX_HOME="+filepath.Join(b.dir, "state"))
+	server.Cancel = func() error { return server.Process.Signal(os.Interrupt) }
+	out, err := server.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := server.Start(); err != nil {
+		return err
+	}
+	said := bufio.NewScanner(out)
+	took, err := b.servedBytes(ctx, workspace, said)
+	if err := errors.Join(err, server.Process.Signal(os.Interrupt), server.Wait()); err != nil {
+		return fmt.Errorf("proofbox serve --ready 1: %w", err)
+	}
+	b.add(target{
+		what: "microvm, ready, to first output", got: float64(took) / float64(time.Millisecond), unit: "ms", limit: 15,
+		how: fmt.Sprintf("median of %d; bare QEMU, not ready: %v", machineRounds, rival.Round(time.Millisecond)),
+	})
+	return nil
+}
+
+// servedBytes is how long a server's boxes take until the first byte, once each
+// has been said to be ready. The first one is not.
+func (b *bench) servedBytes(ctx context.Context, workspace string, said *bufio.Scanner) (time.Duration, error) {
+	var took []time.Duration
+	host := ""
+	for range machineRounds + 1 {
+		for said.Scan() {
+			if at, ok := strings.CutPrefix(said.Text(), "PROOFBOX_HOST="); ok {
+				host = at
+			}
+			if len(took) == 0 || strings.HasPrefix(said.Text(), "a box is ready") {
+				break
+			}
+		}
+		m, err := b.startMachine(ctx, workspace, host)
+		if err != nil {
+			return 0, err
+		}
+		took = append(took, m.took)
+		if err := m.end(); err != nil {
+			return 0, err
+		}
+	}
+	return middle(took[1:]), said.Err()
 }
 
 // machine is a command that runs in a microVM until its input ends.
@@ -84,11 +139,12 @@ type machine struct {
 	took  time.Duration // until its first byte
 }
 
-// startMachine starts a command in a microVM and returns when it says something.
-func (b *bench) startMachine(ctx context.Context, workspace string) (*machine, error) {
+// startMachine starts a command in a microVM, of a server where host names one,
+// and returns when it says something.
+func (b *bench) startMachine(ctx context.Context, workspace, host string) (*machine, error) {
 	m := &machine{cmd: exec.CommandContext(ctx, filepath.Join(b.bin, "proofbox"), "run", "--wall", "microvm",
 		"--memory", "256MiB", "--workspace", workspace, "--", "sh", "-c", "echo first; read line")}
-	m.cmd.Env = append(os.Environ(), "PROOFBOX_HOME="+filepath.Join(b.dir, "state"))
+	m.cmd.Env = append(os.Environ(), "PROOFBOX_HOME="+filepath.Join(b.dir, "state"), "PROOFBOX_HOST="+host)
 	m.cmd.Stderr = &m.said
 	out, err := m.cmd.StdoutPipe()
 	if err != nil {
@@ -122,7 +178,7 @@ func (m *machine) end() error {
 // beside the pages of the template that it shares with others.
 func (b *bench) idleMachine(ctx context.Context, workspace string) error {
 	before := monitors()
-	m, err := b.startMachine(ctx, workspace)
+	m, err := b.startMachine(ctx, workspace, "")
 	if err != nil {
 		return err
 	}

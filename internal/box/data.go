@@ -12,9 +12,6 @@ import (
 // DataPath is the folder of the box that data sets are shown in, read-only.
 const DataPath = "/data"
 
-// dataDisk is the name of the file that a guest's data is packed in.
-const dataDisk = "data.erofs"
-
 // checkData panics where a step shows data at another place: the daemon has
 // checked what a user asked for.
 func (c Config) checkData() {
@@ -32,22 +29,19 @@ func (b *Box) makeDataDisk(ctx context.Context, h *Host) (string, error) {
 	if err := b.makeFile(path); err != nil {
 		return "", err
 	}
-	if len(b.config.Data) > 0 {
-		if err := b.packData(ctx, h, path); err != nil {
-			return "", fmt.Errorf("packing the data: %w", err)
-		}
+	if len(b.config.Data) == 0 {
+		return path, b.finishDisk(path)
 	}
-	return path, b.finishDisk(path)
+	err := b.refill(path, func(disk *os.File) error { return b.packData(ctx, h, disk) })
+	if err != nil {
+		return "", fmt.Errorf("packing the data: %w", err)
+	}
+	return path, nil
 }
 
 // packData packs the data sets as the box sees them. Everything in them belongs
 // to root.
-func (b *Box) packData(ctx context.Context, h *Host, path string) error {
-	out, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
+func (b *Box) packData(ctx context.Context, h *Host, out *os.File) error {
 	plan := &blueprint{}
 	defer plan.close()
 	plan.dir(jailBox+DataPath, 0o755, 0)
@@ -56,11 +50,7 @@ func (b *Box) packData(ctx context.Context, h *Host, path string) error {
 			return err
 		}
 	}
-	if err := h.pack(ctx, out, plan, packing{args: packCommand(jailBox+DataPath, "--all-root"), note: b.note}); err != nil {
-		return err
-	}
-	_, err = verifyPacked(out)
-	return err
+	return h.pack(ctx, out, plan, packing{args: packCommand(jailBox+DataPath, "--all-root"), note: b.note})
 }
 
 // finishDisk gives a packed disk, or an empty file, the size that every machine

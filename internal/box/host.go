@@ -69,6 +69,8 @@ type Config struct {
 	Gateway  func(net.Conn)
 	Limits   proofbox.Limits
 	Enforced map[string]proofbox.Enforcement
+	// Ready is the box that this one takes over; nil for a new one.
+	Ready *Ready
 	// Weakness is set by a trial and nobody else.
 	Weakness Weakness
 }
@@ -183,11 +185,11 @@ func (b *Box) note(o Object) error {
 }
 
 func (b *Box) start(ctx context.Context, h *Host) error {
-	if err := b.reserve(h); err != nil {
-		return err
-	}
 	begin := b.bootContainer
-	if b.guest != nil {
+	switch {
+	case b.config.Ready != nil:
+		begin = b.takeOver
+	case b.guest != nil:
 		begin = b.bootMachine
 	}
 	conn, pid, err := begin(ctx, h)
@@ -221,6 +223,9 @@ func (b *Box) receive() {
 // bootContainer starts a box on the host's kernel, and gives its process 1 and
 // the connection that it has opened.
 func (b *Box) bootContainer(ctx context.Context, h *Host) (net.Conn, int, error) {
+	if err := b.reserve(h); err != nil {
+		return nil, 0, err
+	}
 	listener, err := listen(b.config.Dir, "door", b.note)
 	if err != nil {
 		return nil, 0, err

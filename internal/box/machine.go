@@ -82,8 +82,12 @@ const (
 	monitorTasks  = 128
 )
 
-// scratchDisk is the name of the file that a box's scratch is in.
-const scratchDisk = "scratch.ext4"
+// Names of the files that a box's own disks are in.
+const (
+	scratchDisk = "scratch.ext4"
+	workDisk    = "workspace.erofs"
+	dataDisk    = "data.erofs"
+)
 
 // packedDiskSize is the apparent size of every disk with a workspace or data:
 // it belongs to the machine, whose parts must not change with what is in them.
@@ -106,7 +110,7 @@ type guest struct {
 // be saved are as large, and empty: nobody looks at them before the wake. It has
 // its scratch mounted by then, so that is a part of the template.
 func (b *Box) makeDisks(ctx context.Context, h *Host) (work, scratch string, err error) {
-	work = filepath.Join(b.config.Dir, "workspace.erofs")
+	work = filepath.Join(b.config.Dir, workDisk)
 	if b.config.Workspace != nil {
 		_, err = h.PackWorkspace(ctx, b.config.Dir, b.config.Workspace, b.note)
 	} else {

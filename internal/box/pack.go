@@ -112,11 +112,10 @@ func (h *Host) packRoot(ctx context.Context, out *os.File, steps []jail.Step, se
 // PackWorkspace packs the frozen original as its box sees it, without what is
 // hidden, into a file in the run's directory. Its owner becomes the box's user.
 func (h *Host) PackWorkspace(ctx context.Context, dir string, w *Workspace, note func(Object) error) (Packed, error) {
-	if w.Bytes > maxPacked {
-		return Packed{}, fmt.Errorf("the workspace has %s, and a box with a kernel of its own gets at most %s, holes in files counted; hide what is large",
-			proofbox.Size(w.Bytes).Rounded(), proofbox.Size(maxPacked))
+	if err := w.packable(); err != nil {
+		return Packed{}, err
 	}
-	path := filepath.Join(dir, "workspace.erofs")
+	path := filepath.Join(dir, workDisk)
 	if err := note(Object{Kind: FilePath, Name: path}); err != nil {
 		return Packed{}, err
 	}
@@ -133,6 +132,15 @@ func (h *Host) PackWorkspace(ctx context.Context, dir string, w *Workspace, note
 		return Packed{}, fmt.Errorf("packing the workspace: %w", err)
 	}
 	return Packed{Path: path, Size: size}, nil
+}
+
+// packable refuses what cannot become a disk.
+func (w *Workspace) packable() error {
+	if w.Bytes <= maxPacked {
+		return nil
+	}
+	return fmt.Errorf("the workspace has %s, and a box with a kernel of its own gets at most %s, holes in files counted; hide what is large",
+		proofbox.Size(w.Bytes).Rounded(), proofbox.Size(maxPacked))
 }
 
 func (h *Host) packWorkspace(ctx context.Context, out *os.File, w *Workspace, note func(Object) error) error {

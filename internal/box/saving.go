@@ -195,6 +195,22 @@ func (b *Box) chooseTemplate(ctx context.Context, h *Host) (*template, error) {
 
 // bootMachine starts a box from its template and wakes it.
 func (b *Box) bootMachine(ctx context.Context, h *Host) (net.Conn, int, error) {
+	if err := b.reserve(h); err != nil {
+		return nil, 0, err
+	}
+	conn, pid, err := b.continueMachine(ctx, h)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := b.wake(ctx, conn); err != nil {
+		return nil, 0, errors.Join(err, conn.Close())
+	}
+	return conn, pid, nil
+}
+
+// continueMachine starts a box from its template and lets its guest go on, which
+// waits to be woken. It gives the guest's port and the monitor's process.
+func (b *Box) continueMachine(ctx context.Context, h *Host) (net.Conn, int, error) {
 	t, err := b.chooseTemplate(ctx, h)
 	if err != nil {
 		return nil, 0, err
@@ -205,7 +221,7 @@ func (b *Box) bootMachine(ctx context.Context, h *Host) (net.Conn, int, error) {
 		return nil, 0, err
 	}
 	defer monitor.Close()
-	if err := errors.Join(b.resume(ctx, monitor), b.wake(ctx, conn)); err != nil {
+	if err := b.resume(ctx, monitor); err != nil {
 		return nil, 0, errors.Join(err, conn.Close())
 	}
 	return conn, pid, nil
@@ -221,10 +237,15 @@ func (b *Box) resume(ctx context.Context, monitor net.Conn) error {
 	return b.guest.machine.Resume(ctx, monitor, device)
 }
 
-// templateControl says what the box's guest was continued from.
+// templateControl says what the box's guest was continued from, and whether that
+// was done ahead.
 func (b *Box) templateControl() proofbox.Control {
-	return proofbox.Control{
+	c := proofbox.Control{
 		Name: "template", Want: "signed, unaltered, of this machine",
 		Found: filepath.Base(b.guest.template.dir), OK: true,
 	}
+	if b.config.Ready != nil {
+		c.Found += ", made ready ahead of the run"
+	}
+	return c
 }

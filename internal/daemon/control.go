@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
+	"path/filepath"
 	"time"
 
+	"proofbox/internal/attach"
 	"proofbox/internal/box"
 )
 
@@ -20,22 +21,14 @@ type control struct {
 
 // serveControl makes the socket. Its directory is the user's alone.
 func (d *Daemon) serveControl(dir string, note func(box.Object) error) (*control, error) {
-	path := dir + "/" + controlFile
+	path := filepath.Join(dir, controlFile)
 	if err := note(box.Object{Kind: box.Socket, Name: path}); err != nil {
 		return nil, err
 	}
-	folder, err := os.Open(dir)
+	l, err := attach.ListenSocket(path) // the teardown removes it
 	if err != nil {
-		return nil, fmt.Errorf("opening the run's directory: %w", err)
+		return nil, err
 	}
-	defer folder.Close()
-	// By the descriptor the address is short enough for any path.
-	short := fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), controlFile)
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: short})
-	if err != nil {
-		return nil, fmt.Errorf("making the run's control socket: %w", err)
-	}
-	l.SetUnlinkOnClose(false) // the teardown removes it
 	c := &control{listener: l, server: &http.Server{Handler: d.Handler()}}
 	go c.server.Serve(l) // ends when the listener is closed
 	return c, nil

@@ -24,6 +24,7 @@ const (
 	superviseHome = "PROOFBOX_TEST_HOME"
 	superviseWall = "PROOFBOX_TEST_WALL"
 	proveRun      = "PROOFBOX_TEST_PROVE" // instead, prove the keep of this run
+	keepReady     = "PROOFBOX_TEST_READY" // the run is short, and a box is kept ready after it
 )
 
 func TestMain(m *testing.M) {
@@ -44,10 +45,18 @@ func supervise(home string, wall proofbox.Wall) error {
 		_, err = d.Prove(context.Background(), run, proofbox.ProofRequest{Keep: proofbox.KeepRequest{All: true}, Command: []string{"sleep", "300"}}, quiet)
 		return err
 	}
+	command := "echo started >f; setsid sleep 300 & sleep 300"
+	if os.Getenv(keepReady) != "" {
+		d.KeepReady(1, func(text string) { fmt.Println(text) })
+		command = "true"
+	}
 	_, err = d.Run(context.Background(), proofbox.RunRequest{
 		Spec:    proofbox.Spec{Wall: wall, Workspace: proofbox.Workspace{Original: filepath.Join(filepath.Dir(home), "ws")}},
-		Command: []string{"sh", "-c", "echo started >f; setsid sleep 300 & sleep 300"},
+		Command: []string{"sh", "-c", command},
 	}, quiet)
+	if err == nil && command == "true" {
+		select {} // until it is killed
+	}
 	return err
 }
 

@@ -6,6 +6,7 @@ package daemon
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -44,6 +45,7 @@ type Daemon struct {
 	closing context.Context    // ends when the daemon is closed
 	close   context.CancelFunc // ends it
 	trials  sync.WaitGroup     // of walls, that go on
+	pool    *pool              // of ready boxes; nil where none are kept
 
 	mu     sync.Mutex
 	active map[string]*session // runs that this process supervises, guarded by mu
@@ -131,8 +133,8 @@ func (d *Daemon) Control(id string) (socket string, ok bool) {
 	return path, true
 }
 
-// Close stops every run that this process supervises, and every trial of a wall,
-// and waits for their teardown.
+// Close stops every run that this process supervises, every trial of a wall and
+// every box that is kept ready, and waits for their teardown.
 func (d *Daemon) Close() error {
 	d.close()
 	d.mu.Lock()
@@ -146,7 +148,7 @@ func (d *Daemon) Close() error {
 		<-s.done
 	}
 	d.trials.Wait()
-	return d.money.close()
+	return errors.Join(d.pool.drain(), d.money.close())
 }
 
 func (d *Daemon) session(id string) *session {

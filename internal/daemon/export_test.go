@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -64,3 +65,60 @@ func AlterStaged(t *testing.T, d *Daemon, run string, n int, body string) {
 		t.Fatal(err)
 	}
 }
+
+// Waiting is how many boxes are ready.
+func Waiting(d *Daemon) int {
+	d.pool.mu.Lock()
+	defer d.pool.mu.Unlock()
+	return len(d.pool.waiting)
+}
+
+// ReplaceInit gives further boxes another file as their process 1, which does the
+// same.
+func ReplaceInit(t *testing.T, d *Daemon) {
+	t.Helper()
+	text, err := os.ReadFile(d.host.Init)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.host.Init = filepath.Join(t.TempDir(), "proofbox-init")
+	if err := os.WriteFile(d.host.Init, append(text, 0), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPool is a pool of boxes that are none.
+type TestPool struct{ pool }
+
+// NewTestPool makes a full pool, of as many boxes of each kind.
+func NewTestPool(size int, kinds ...string) *TestPool {
+	p := &TestPool{pool{size: size}}
+	for _, k := range kinds {
+		c := box.Config{RootKey: k}
+		p.recent = append(p.recent, c)
+		for i := range size / len(kinds) {
+			p.waiting = append(p.waiting, &waiting{id: fmt.Sprint(k, i), kind: kindOf(c)})
+		}
+	}
+	return p
+}
+
+// Pick takes a box of a kind; empty where there is none.
+func (p *TestPool) Pick(k string) string {
+	if w := p.pick(kind{root: k}); w != nil {
+		return w.id
+	}
+	return ""
+}
+
+// Missing is the kind that is made next.
+func (p *TestPool) Missing() string {
+	c, _ := p.missing()
+	return c.RootKey
+}
+
+// Surplus is how many boxes are too many.
+func (p *TestPool) Surplus() int { return len(p.surplus()) }
+
+// Forget forgets a kind.
+func (p *TestPool) Forget(k string) { p.forget(kind{root: k}) }

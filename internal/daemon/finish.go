@@ -73,6 +73,11 @@ func (s *session) takeDown(ctx context.Context) error {
 		err = errors.Join(err, s.daemon.settle(ctx, s.run))
 	}
 	err = errors.Join(err, s.lookBack(ctx))
+	if s.ready != nil {
+		account, closeErr := s.ready.Close(ctx)
+		s.account(account)
+		err = errors.Join(err, closeErr)
+	}
 	if s.box != nil {
 		account, closeErr := s.box.Close(ctx)
 		s.account(account)

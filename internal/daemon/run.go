@@ -33,6 +33,8 @@ type session struct {
 	prepared *prepared
 	tried
 	journal  *box.Journal
+	ready    *box.Ready            // a box that waits for this run; nil where it gets a new one
+	kind     box.Config            // what its box was made as
 	objects  []box.Object          // what the run itself has journaled
 	released []proofbox.HostObject // the account so far
 	base     *workspace.Base       // nil without a workspace
@@ -99,6 +101,9 @@ type tried struct {
 	proposal *workspace.Proposal
 }
 
+// ordinary says that a run is one that somebody has asked for.
+func (t *tried) ordinary() bool { return t.runtime == nil && !t.passing && t.proves == "" }
+
 // begin decides about a run and gives it an ID, a directory and a record.
 func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, own *tried) (*session, error) {
 	if len(req.Command) == 0 {
@@ -115,20 +120,39 @@ func (d *Daemon) begin(ctx context.Context, req proofbox.RunRequest, own *tried)
 		p.runtime = own.runtime
 		p.plan.Terms.Accelerator, _ = own.runtime.Accelerator()
 	}
-	id, lock, err := d.store.create()
+	s := &session{daemon: d, prepared: p, done: make(chan struct{}), tried: *own}
+	id, err := s.identify(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{
-		daemon: d, lock: lock, prepared: p, done: make(chan struct{}),
-		run: newRun(id, p), tried: *own,
-	}
+	s.run = newRun(id, p)
 	s.run.Weakened, s.run.Proves, s.run.Passing = own.weakness.Names(), own.proves, own.passing
 	d.enlist(s)
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.finish(ctx))
 	}
 	return s, nil
+}
+
+// identify gives the run its ID, its directory and its mark: those of a box that
+// waits for it, or new ones.
+func (s *session) identify(ctx context.Context) (id string, err error) {
+	config, err := s.config(ctx)
+	if err != nil {
+		return "", err
+	}
+	if s.ordinary() {
+		w, err := s.daemon.pool.take(ctx, config)
+		if err != nil {
+			return "", err
+		}
+		if w != nil {
+			s.lock, s.journal, s.ready = w.lock, w.journal, w.box
+			return w.id, nil
+		}
+	}
+	id, s.lock, err = s.daemon.store.create()
+	return id, err
 }
 
 func newRun(id string, p *prepared) *proofbox.Run {
@@ -148,8 +172,10 @@ func (s *session) open(ctx context.Context) (err error) {
 	if err := s.daemon.store.save(s.run); err != nil {
 		return err
 	}
-	if s.journal, err = box.NewJournal(dir); err != nil {
-		return err
+	if s.journal == nil {
+		if s.journal, err = box.NewJournal(dir); err != nil {
+			return err
+		}
 	}
 	if s.output, err = newOutput(filepath.Join(dir, outputFile)); err != nil {
 		return err
@@ -229,21 +255,19 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 		return err
 	}
 	io.Event(proofbox.Event{Progress: fmt.Sprintf("starting the %s box", s.run.Wall)})
-	terms := s.run.Plan.Terms
-	config := box.Config{
-		ID: s.run.ID, Dir: s.daemon.store.dir(s.run.ID), Journal: s.journal,
-		Runtime: s.prepared.runtime, Hostname: "box", Root: s.prepared.rootSteps(), Data: s.data,
-		Limits: terms.Limits, Enforced: terms.Enforced, Weakness: s.weakness, Gateway: s.way,
+	config, err := s.config(ctx)
+	if err != nil {
+		return err
 	}
+	config.ID, config.Dir, config.Journal = s.run.ID, s.daemon.store.dir(s.run.ID), s.journal
+	config.Data, config.Gateway, config.Ready = s.data, s.way, s.ready
 	if s.base != nil {
 		config.Workspace = &box.Workspace{
 			Lower: s.base.Lower, UID: s.base.UID, GID: s.base.GID, Hidden: s.base.Hidden,
 			Bytes: s.base.Freezing.Bytes,
 		}
 	}
-	if err := s.prepared.nameRoot(ctx, &config); err != nil {
-		return err
-	}
+	s.ready = nil // it is the box's own
 	started, err := s.daemon.host.Start(ctx, config)
 	s.mu.Lock()
 	s.box = started
@@ -252,10 +276,21 @@ func (s *session) start(ctx context.Context, io api.Session) error {
 		s.account(failed.Teardown)
 	}
 	if err == nil {
+		s.kind = config
 		s.followWriters()
 		err = s.watch(ctx)
 	}
 	return err
+}
+
+// config declares the run's box, as far as that is decided before the run begins.
+func (s *session) config(ctx context.Context) (box.Config, error) {
+	terms := s.prepared.plan.Terms
+	config := box.Config{
+		Runtime: s.prepared.runtime, Hostname: "box", Root: s.prepared.rootSteps(),
+		Limits: terms.Limits, Enforced: terms.Enforced, Weakness: s.weakness,
+	}
+	return config, s.prepared.nameRoot(ctx, &config)
 }
 
 func (s *session) freeze(ctx context.Context) (err error) {
@@ -300,6 +335,9 @@ func (s *session) execute(ctx context.Context, req proofbox.RunRequest, io api.S
 	}, func(p *door.Process) {
 		io.Event(proofbox.Event{Running: true})
 		io.Drive(p)
+		if s.ordinary() {
+			s.daemon.pool.asked(s.kind) // not before, when it would be in this one's way
+		}
 	})
 	s.run.Ended, s.run.ExitCode, s.run.Usage = outcome.Ended, outcome.ExitCode, outcome.Usage
 	s.run.Warnings = append(s.run.Warnings, outcome.Warnings...)
