@@ -48,7 +48,8 @@ type Place struct {
 	// empty in plain text.
 	Field string `json:"field,omitempty"`
 	// Offset is in bytes, from the beginning of the file once it is unpacked
-	// and decoded as UTF-8.
+	// and decoded as UTF-8; of the field's value where the file is a database, Parquet,
+	// an Office file or PDF.
 	Offset int64 `json:"offset"`
 }
 

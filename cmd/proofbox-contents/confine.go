@@ -13,11 +13,18 @@ import (
 	"proofbox/internal/contents"
 )
 
+// maxData bounds the memory of this process, in bytes, whatever a library believes of hostile sizes. It is above the
+// 512 MiB that it should need, because what is set aside counts, too.
+const maxData = 1 << 30
+
 // confine takes from this process what its order does not need: all files but those
 // that it reads and the folders that it writes to, programs, the network, and signals to
 // others. What it reads is hostile, and who starts it may be root. Where the kernel's
 // Landlock is older than a part of that, or missing, that part is missing.
 func confine(args []string) error {
+	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: maxData, Max: maxData}); err != nil {
+		return fmt.Errorf("bounding what looks at data: %w", err)
+	}
 	if err := landlock.V11.BestEffort().Restrict(needs(args)...); err != nil {
 		return fmt.Errorf("confining what looks at data: %w", err)
 	}

@@ -150,6 +150,9 @@ func (p Program) ask(ctx context.Context, answer, order any, args ...string) err
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if said := complaint.String(); strings.Contains(said, "out of memory") {
+			return fmt.Errorf("%q: something in it asks for more memory than looking at data may take; take out what is no data, or export it as text", args[len(args)-1])
+		}
 		return errors.New(cmp.Or(strings.TrimSpace(complaint.String()), err.Error()))
 	}
 	if err := errors.Join(decoded, drained); err != nil {

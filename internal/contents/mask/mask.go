@@ -263,14 +263,14 @@ func (c *copier) rest() error {
 // harmless makes a replacement stand for itself in every format: marks that a format
 // may give a meaning are taken over as they are in the file, or else are spaces.
 func harmless(by, raw string) string {
-	if !strings.ContainsAny(by, "\"\\\n\r\t\x00") {
+	if !strings.ContainsAny(by, "'\"\\\n\r\t\x00") {
 		return by
 	}
-	if !strings.Contains(raw, "\\") && strings.Count(raw, `"`) == strings.Count(by, `"`) {
+	if !strings.Contains(raw, "\\") && strings.Count(raw, `"`) == strings.Count(by, `"`) && strings.Count(raw, "'") == strings.Count(by, "'") {
 		return by
 	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == '"' || r == '\\' {
+		if r < ' ' || r == '\'' || r == '"' || r == '\\' {
 			return ' '
 		}
 		return r

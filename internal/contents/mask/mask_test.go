@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/csv"
@@ -8,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -343,11 +346,23 @@ func TestPrivateKey(t *testing.T) {
 	}
 }
 
+// zipped is an archive with one file.
+func zipped(name, text string) string {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	if w, err := z.Create(name); err == nil {
+		_, _ = w.Write([]byte(text))
+	}
+	_ = z.Close()
+	return b.String()
+}
+
 // TestRefused checks that what cannot be masked as a whole is not masked, and named.
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ file, text, want string }{
 		"an archive":     {"a.gz", "\x1f\x8b\x08\x00", "a.gz"},
+		"a whole one":    {"a.zip", zipped("b.csv", "id,mail\n1,anna@web.de\n"), "can be looked into and not be written anew"},
 		"no UTF-8":       {"a.txt", "a\n\xff\xfe\x00", "a.txt"},
 		"Latin-1":        {"a.csv", "name\nJos\xe9\n", "not UTF-8"},
 		"an open quote":  {"a.csv", "id,name\n1,\"Anna\n", "the quote is not closed"},
@@ -363,6 +378,40 @@ func TestRefused(t *testing.T) {
 	}
 	if got, _, err := masked(t, secret, names, map[string]string{"empty.csv": "", "b.txt": "x"}); err != nil || got["empty.csv"] != "" {
 		t.Errorf("an empty file: %v", err)
+	}
+}
+
+// TestDump: a dump is masked by its columns, and is one that a database takes in, with what was masked in it.
+func TestDump(t *testing.T) {
+	t.Parallel()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		if slices.Contains(strings.Split(os.Getenv("PROOFBOX_REQUIRE"), ","), "python") {
+			t.Fatal("python is required, and not there")
+		}
+		t.Skip("there is no python3")
+	}
+	dump := "CREATE TABLE people(id INTEGER, name TEXT, mail TEXT, note TEXT);\n" +
+		"INSERT INTO people VALUES (1,'Sinéad O''Brien','s.obrien@web.de','it''s for O''Brien, 10''000');\n" +
+		"INSERT INTO people VALUES (2,'Carla Diaz',NULL,'called (212) 736-5000');\n"
+	got, _, err := masked(t, secret, names, map[string]string{"a.sql": dump, "b.csv": "\xef\xbb\xbfname,mail\nCarla Diaz,c@web.de\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(python, "-c", "import sqlite3, sys\ndb = sqlite3.connect(':memory:')\ndb.executescript(sys.stdin.read())\n"+
+		"for r in db.execute('SELECT * FROM people'): print('|'.join(str(v) for v in r))")
+	cmd.Stdin = strings.NewReader(got["a.sql"])
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s\n%s", err, out, got["a.sql"])
+	}
+	rows := strings.Split(strings.TrimSpace(string(out)), "\n")
+	carla := strings.Split(rows[1], "|")[1]
+	if len(rows) != 2 || !strings.HasSuffix(rows[0], ", 10'000") || !strings.Contains(rows[0], ".example|it's for ") || !strings.HasPrefix(rows[1], "2|") {
+		t.Errorf("%q", rows)
+	}
+	if !strings.HasPrefix(got["b.csv"], "\xef\xbb\xbfname,mail\n"+carla+",") || strings.Contains(got["b.csv"], "web.de") {
+		t.Errorf("%q, and she is %s", got["b.csv"], carla)
 	}
 }
 

@@ -20,10 +20,10 @@ import (
 
 // Bounds of archives.
 const (
-	maxArchives  = 4         // one in another
-	maxNestedZip = 64 << 20  // bytes of a ZIP file in an archive, which is held in memory
-	maxMembers   = 1_000_000 // of one ZIP file
-	headSize     = 4096      // bytes by which a format is known
+	maxArchives = 4         // one in another
+	maxInMemory = 64 << 20  // bytes of a file in an archive that is held in memory, because its end is read first
+	maxMembers  = 1_000_000 // of one ZIP file
+	headSize    = 4096      // bytes by which a format is known
 )
 
 // expansion is how many bytes a file of a size may hold once everything in it
@@ -41,9 +41,10 @@ type member struct {
 
 // unread are formats that this version cannot look into, by their first bytes.
 var unread = []struct{ magic, name string }{
-	{"%PDF-", "PDF"},
-	{"SQLite format 3\x00", "SQLite"},
-	{"PAR1", "Parquet"},
+	{"PARE", "Parquet that is encrypted"},
+	{"7\x7f\x06\x82", "SQLite's log of what is not in the database yet (close whatever has it open)"},
+	{"7\x7f\x06\x83", "SQLite's log of what is not in the database yet (close whatever has it open)"},
+	{"\xd9\xd5\x05\xf9\x20\xa1c\xd7", "SQLite's journal (open the database with sqlite3 once, which undoes what was interrupted)"},
 	{"\xd0\xcf\x11\xe0", "an old Office format"},
 	{"7z\xbc\xaf", "7-Zip"},
 	{"\xfd7zXZ", "xz"},
@@ -74,7 +75,13 @@ func (c *collector) member(m member, r io.Reader, whole io.ReaderAt, size int64)
 		c.problem(0, "it is an archive inside %d others", maxArchives)
 		return nil
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
-		return c.zip(m, b, whole, size)
+		return c.random(b, whole, size, func(r io.ReaderAt, size int64) error { return c.zip(m, r, size) })
+	case bytes.HasPrefix(head, []byte("SQLite format 3\x00")):
+		return c.random(b, whole, size, func(r io.ReaderAt, size int64) error { return c.database(m, r, size) })
+	case bytes.HasPrefix(head, []byte("PAR1")):
+		return c.random(b, whole, size, func(r io.ReaderAt, size int64) error { return c.columns(m, r, size) })
+	case bytes.HasPrefix(head, []byte("%PDF-")):
+		return c.random(b, whole, size, func(r io.ReaderAt, size int64) error { return c.pages(m, r, size) })
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
 		return c.gzip(m, b)
 	case bytes.HasPrefix(head, []byte("BZh")):
@@ -96,17 +103,24 @@ func archive(head []byte) bool {
 
 // content looks at a file that is no archive.
 func (c *collector) content(m member, r io.Reader, head []byte) error {
+	const mark = 3 // bytes that say that what follows is UTF-8
+	var begin int64
 	switch {
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+		if c.spans != nil {
+			c.problem(0, "it is UTF-16, which can be looked at and not be written; store it as UTF-8")
+			return nil
+		}
 		r = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder().Reader(r)
 	case bytes.IndexByte(head, 0) >= 0:
 		c.problem(int64(bytes.IndexByte(head, 0)), "it is no text, and no format that is known")
 		return nil
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
-		_, _ = io.CopyN(io.Discard, r, 3)
-		head = head[3:]
+		_, _ = io.CopyN(io.Discard, r, mark)
+		head, begin = head[mark:], mark
 	}
 	in := newStream(r)
+	in.at = begin
 	err := c.structured(m, in, head)
 	if in.broken >= 0 {
 		c.place.Record, c.place.Field = 0, ""
@@ -126,18 +140,37 @@ func (c *collector) structured(m member, in *stream, head []byte) error {
 		return c.documents(in, true)
 	case ".csv", ".tsv", ".psv":
 		return c.table(in)
+	case ".sql":
+		return c.dump(in)
 	}
 	if start := bytes.TrimLeft(head, " \r\n\t"); bytes.HasPrefix(start, []byte("{\"")) || bytes.HasPrefix(start, []byte("[{")) {
 		return c.documents(in, false)
+	}
+	if dumped(head) {
+		return c.dump(in)
 	}
 	return c.text(in, 0)
 }
 
 // inner looks at a file in an archive, whose name it may have.
 func (c *collector) inner(m member, name string, r io.Reader) error {
+	return c.part(name, func() error {
+		return c.member(member{name: name, depth: m.depth + 1, left: m.left}, &bounded{r, m.left}, nil, 0)
+	})
+}
+
+// part looks at a part of a file: one in an archive, a table, a sheet. What would be replaced
+// in it could not be written back. What cannot be read of it is a problem; only a bomb ends the rest.
+func (c *collector) part(name string, look func() error) error {
+	c.secrets.flush(c)
 	outer := c.place
 	c.place = proofbox.Place{File: outer.File + proofbox.Raw("!"+name)}
-	err := c.member(member{name: name, depth: m.depth + 1, left: m.left}, &bounded{r, m.left}, nil, 0)
+	if c.spans != nil {
+		c.problem(0, "it lies in a file that can be looked into and not be written anew; unpack it, or export it as text")
+		c.place = outer
+		return nil
+	}
+	err := look()
 	c.secrets.flush(c)
 	if err != nil && !errors.Is(err, errBomb) {
 		c.problem(0, "%v", err)
@@ -192,25 +225,33 @@ func (c *collector) tar(m member, r io.Reader) error {
 	}
 }
 
-func (c *collector) zip(m member, r io.Reader, whole io.ReaderAt, size int64) error {
+// random gives what reads a file at any place. A file in an archive is read into memory for that.
+func (c *collector) random(r io.Reader, whole io.ReaderAt, size int64, look func(io.ReaderAt, int64) error) error {
 	if whole == nil {
-		data, err := io.ReadAll(io.LimitReader(r, maxNestedZip+1))
+		data, err := io.ReadAll(io.LimitReader(r, maxInMemory+1))
 		if err != nil {
 			return err
 		}
-		if len(data) > maxNestedZip {
-			c.problem(0, "it is a ZIP file of more than %d MiB in an archive; unpack it", maxNestedZip>>20)
+		if len(data) > maxInMemory {
+			c.problem(0, "it has more than %d MiB, is in an archive and can only be read as a file; unpack it", maxInMemory>>20)
 			return nil
 		}
 		whole, size = bytes.NewReader(data), int64(len(data))
 	}
-	z, err := zip.NewReader(whole, size)
+	return look(whole, size)
+}
+
+func (c *collector) zip(m member, r io.ReaderAt, size int64) error {
+	z, err := zip.NewReader(r, size)
 	if err != nil {
 		return fmt.Errorf("unpacking it: %w", err)
 	}
 	if len(z.File) > maxMembers {
 		c.problem(0, "it is a ZIP file of more than %d files", maxMembers)
 		return nil
+	}
+	if o := officeOf(z); o != nil {
+		return c.office(m, o)
 	}
 	for _, f := range z.File {
 		if err := c.zipped(m, f); err != nil {
@@ -222,10 +263,6 @@ func (c *collector) zip(m member, r io.Reader, whole io.ReaderAt, size int64) er
 
 func (c *collector) zipped(m member, f *zip.File) error {
 	if f.FileInfo().IsDir() {
-		return nil
-	}
-	if f.Name == "[Content_Types].xml" {
-		c.problem(0, "it is an Office file, whose text this version of proofbox cannot put together")
 		return nil
 	}
 	r, err := f.Open()

@@ -28,13 +28,13 @@ import (
 )
 
 // version changes whenever this package finds other things than before.
-const version = 2
+const version = 3
 
 // What is not looked for: by those who look for identifiers alone, and by
 // everybody.
 var (
 	nameless = []string{"names", "postal addresses", "organisations and places"}
-	blind    = []string{"text in pictures", "text that is encoded (base64, percent)"}
+	blind    = []string{"text in pictures", "text that is encoded (base64, percent)", "what was deleted within a page of a database, or in an earlier version of a PDF file"}
 )
 
 // Rules is the digest of the rules: of this package's version, its tables and

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"proofbox"
+	"proofbox/internal/contents/tree"
 )
 
 // set writes a data set and gives its folder.
@@ -259,7 +260,7 @@ func TestBadInput(t *testing.T) {
 		"latin.txt:0: it is not UTF-8; what is not ASCII in it was not understood",
 		"link:0: it is a symbolic link; put a copy of what it leads to in its place",
 		"nul.bin:0: it is no text, and no format that is known",
-		"pdf.pdf:0: it is PDF, which this version of proofbox cannot look into",
+		"pdf.pdf:0: it does not read as PDF: not a PDF file: invalid header",
 		"quotes.csv:2: the quote is not closed",
 		"wide.csv:2: row 2 has 3 fields, and the first row 2",
 	}
@@ -364,4 +365,21 @@ func benchmark(b *testing.B, name, text string) {
 	for b.Loop() {
 		scanned(b, dir)
 	}
+}
+
+// spansOf gives what a finder cannot read of a set, and how many spans it gives.
+func spansOf(t testing.TB, dir string) (problems []proofbox.DataProblem, n int) {
+	t.Helper()
+	f := Finder{Guide: func(string) (string, bool) { return "", false }}
+	err := tree.Walk(context.Background(), dir, func(e tree.Entry) error {
+		r, err := f.Spans(context.Background(), e, func(Span) error { n++; return nil })
+		if err == nil {
+			problems = append(problems, r.Problems...)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return problems, n
 }

@@ -145,7 +145,7 @@ func (s *Sentinel) Look(ctx context.Context) ([]Sighting, error) {
 // dataNames are the ends of names by which data is exchanged, and
 // foreignFolders are full of other people's programs, with their addresses.
 var (
-	dataNames      = []string{".csv", ".tsv", ".psv", ".json", ".jsonl", ".ndjson", ".geojson", ".xml", ".sql", ".txt", ".log", ".eml", ".vcf", ".ldif"}
+	dataNames      = []string{".csv", ".tsv", ".psv", ".json", ".jsonl", ".ndjson", ".geojson", ".xml", ".sql", ".txt", ".log", ".eml", ".vcf", ".ldif", ".db", ".sqlite", ".sqlite3", ".parquet", ".docx", ".xlsx", ".pptx", ".odt", ".ods", ".pdf"}
 	foreignFolders = []string{"node_modules", "site-packages", "dist-packages", "vendor", ".git"}
 )
 
