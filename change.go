@@ -38,7 +38,8 @@ type Change struct {
 	After  Entry `json:"after"`
 	// Binary is true where either side is not text.
 	Binary bool `json:"binary,omitempty"`
-	// Large is true where a side is too large to be compared line by line.
+	// Large is true where a side is too large to be compared line by line, and in a
+	// [Diff] where so much else is shown that this change is left out.
 	Large bool `json:"large,omitempty"`
 	// Drifted is true where the original moved on during the run, so that the
 	// box's base of this path is not certain. Such a change is never kept.

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +23,8 @@ var copyout = map[string]attack{
 	"plant-mode":   plantMode,
 	"plant-hole":   plantHole,
 	"plant-config": plantConfig,
+	"plant-bomb":   plantBomb,
+	"plant-texts":  plantTexts,
 	"flip":         flip,
 }
 
@@ -82,6 +87,35 @@ func plantConfig(args []string) order.Report {
 		err = errors.Join(err, os.WriteFile(name, []byte(text), 0o666))
 	}
 	return said(err, "left a repository")
+}
+
+// plantBomb leaves a file, packed twice, that is thousands of times as large as it
+// looks, of lines of 64 bytes: NAME BYTES.
+func plantBomb(args []string) order.Report {
+	const piece = 1 << 20
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write(bytes.Repeat([]byte(strings.Repeat("x", 63)+"\n"), piece/64))
+	if err = errors.Join(err, z.Close(), inFolder(args[0])); err != nil {
+		return said(err, "")
+	}
+	// What is packed may be put together without being packed anew; see RFC 1952.
+	inner := bytes.Repeat(packed.Bytes(), count(args[1])/piece)
+	packed.Reset()
+	z.Reset(&packed)
+	_, err = z.Write(inner)
+	err = errors.Join(err, z.Close(), os.WriteFile(args[0], packed.Bytes(), 0o666))
+	return said(err, "left a bomb")
+}
+
+// plantTexts leaves files of text: FOLDER HOW MANY BYTES.
+func plantTexts(args []string) order.Report {
+	err := os.MkdirAll(args[0], 0o777)
+	text := bytes.Repeat([]byte(strings.Repeat("y", 63)+"\n"), count(args[2])/64)
+	for n := range count(args[1]) {
+		err = errors.Join(err, os.WriteFile(filepath.Join(args[0], strconv.Itoa(n)), text, 0o666))
+	}
+	return said(err, "left texts")
 }
 
 // flip changes a file back and forth for as long as it lives: NAME.

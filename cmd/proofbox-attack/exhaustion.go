@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
+	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +25,10 @@ var exhaustion = map[string]attack{
 	"fill":        fill,
 	"crumble":     crumble,
 	"hoard":       hoard,
+	"flood":       flood,
+	"watchers":    watchers,
+	"timers":      timers,
+	"queues":      queues,
 }
 
 // forkBomb starts children that wait until the box ends: HOW MANY.
@@ -98,4 +107,88 @@ func hoard(args []string) order.Report {
 		m[at] = 1
 	}
 	return said(nil, "has it all")
+}
+
+// flooded is there when the main command has written what it was told to.
+const flooded = "/tmp/flooded"
+
+// flood has the box's main command write to the record of the run, which is what
+// its output is, until it has written so many bytes or is not let: BYTES.
+func flood(args []string) order.Report {
+	if err := os.WriteFile(flooded+".order", []byte(args[0]), 0o666); err != nil {
+		return said(err, "")
+	}
+	for _, pid := range others() {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err == nil && strings.HasSuffix(string(line), "/proofbox-attack\x00wait\x00") {
+			return said(errors.Join(unix.Kill(pid, unix.SIGUSR1), awaitFile(flooded)), "had it written")
+		}
+	}
+	return order.Report{Said: "the main command is not to be seen"}
+}
+
+// floodWhenTold is the main command's part of it.
+func floodWhenTold() {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, unix.SIGUSR1)
+	<-told
+	size, err := os.ReadFile(flooded + ".order")
+	if err != nil {
+		fail("%v", err)
+	}
+	block := bytes.Repeat([]byte("flooding the record of the run..\n"), 1<<10)
+	for left := count(string(size)); left > 0 && err == nil; left -= len(block) {
+		_, err = os.Stdout.Write(block)
+	}
+	if err := os.WriteFile(flooded, nil, 0o666); err != nil {
+		fail("%v", err)
+	}
+}
+
+// awaitFile waits for a file to be made.
+func awaitFile(path string) error {
+	for range 3000 {
+		if _, err := os.Stat(path); err == nil {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("%s is never made", path)
+}
+
+// watchers makes instances of inotify, after allowing itself more of them: HOW MANY.
+func watchers(args []string) order.Report {
+	_ = os.WriteFile("/proc/sys/user/max_inotify_instances", []byte("1000000"), 0) // what comes of it shows next
+	for n := range count(args[0]) {
+		if _, err := unix.InotifyInit1(unix.IN_CLOEXEC); err != nil {
+			return said(fmt.Errorf("after %d: %w", n, err), "")
+		}
+	}
+	return said(nil, "has them all")
+}
+
+// timers makes timers, each with a signal that is kept for it: HOW MANY.
+func timers(args []string) order.Report {
+	for n := range count(args[0]) {
+		var id int32
+		if errno := call(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&id))); errno != 0 {
+			return said(fmt.Errorf("after %d: %w", n, errno), "")
+		}
+	}
+	return said(nil, "has them all")
+}
+
+// queues makes POSIX queues of messages, which nobody finds by their names: PREFIX
+// HOW MANY.
+func queues(args []string) order.Report {
+	for n := range count(args[1]) {
+		name := []byte(args[0] + strconv.Itoa(n) + "\x00")
+		const everybody = 0o666
+		errno := call(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(&name[0])), unix.O_RDWR|unix.O_CREAT, everybody, 0)
+		if errno != 0 {
+			return without(errno, "POSIX queues", unix.ENOSYS)
+		}
+		_ = call(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(&name[0])))
+	}
+	return said(nil, "has them all")
 }

@@ -46,6 +46,7 @@ func main() {
 	}
 	name, args := os.Args[1], os.Args[2:]
 	if name == "wait" {
+		go floodWhenTold()
 		hold()
 		return
 	}

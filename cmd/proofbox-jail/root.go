@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +45,9 @@ func buildRoot(plan jail.Plan, attached []int) (*os.File, error) {
 	if err := root.enter(); err != nil {
 		return nil, err
 	}
+	if err := count(plan.Counts); err != nil {
+		return nil, err
+	}
 	if plan.Program.Confine != nil {
 		if err := seal(); err != nil {
 			return nil, err
@@ -52,6 +58,18 @@ func buildRoot(plan jail.Plan, attached []int) (*os.File, error) {
 		return nil, fmt.Errorf("opening the scratch folder: %w", err)
 	}
 	return scratch, nil
+}
+
+// count sets bounds of this process's user namespace. A kernel that does not count
+// something has no name for it.
+func count(bounds map[string]int) error {
+	for name, most := range bounds {
+		err := os.WriteFile("/proc/sys/user/"+name, []byte(strconv.Itoa(most)), 0)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("bounding what the jail's users may have: %w", err)
+		}
+	}
+	return nil
 }
 
 // root is the new root while it is built. Every path is resolved beneath it

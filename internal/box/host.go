@@ -281,6 +281,7 @@ func (b *Box) startJail(ctx context.Context, h *Host, doorPath string) (err erro
 			program, err := b.draw(ctx, h, sheet, doorPath)
 			return jail.Plan{
 				Steps: sheet.steps, Scratch: jailScratch, Program: program, Setuid: b.config.Weakness.Setuid,
+				Counts: b.counts(),
 			}, sheet.files, err
 		},
 		Shared:  b.config.Weakness.shared(),

@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -237,9 +238,13 @@ func writable() []Mapping {
 func (b *Box) layout() Layout {
 	l := Layout{
 		ID: b.config.ID, Hostname: b.config.Hostname, Nested: b.identity.Nested,
-		Rlimits: map[string]uint64{"RLIMIT_CORE": 0, "RLIMIT_NOFILE": openFiles()},
-		Weak:    b.config.Weakness,
-		Env:     []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Rlimits: map[string]uint64{
+			"RLIMIT_CORE": 0, "RLIMIT_NOFILE": openFiles(max(1, b.config.Limits.Pids)),
+			"RLIMIT_SIGPENDING": atMost(unix.RLIMIT_SIGPENDING, pendingSignals),
+			"RLIMIT_MSGQUEUE":   atMost(unix.RLIMIT_MSGQUEUE, queuedBytes),
+		},
+		Weak: b.config.Weakness,
+		Env:  []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	}
 	if b.guest != nil {
 		l.Hardware, l.Init = &b.guest.hardware, b.guest.init
@@ -250,13 +255,48 @@ func (b *Box) layout() Layout {
 	return l
 }
 
-// openFiles is how many files a process of a box may have open: what most
-// programs expect, but never more than proofbox itself may give.
-func openFiles() uint64 {
-	const usual = 1 << 16
+// What the kernel counts for a user, and also for the one who has started the box:
+// signals that wait, with them timers, and bytes in POSIX queues. Both are less than
+// what that one has.
+const (
+	pendingSignals = 4096
+	queuedBytes    = 400 << 10 // half of what users have, see mq_overview(7)
+)
+
+// counts bounds what else the kernel counts for whoever has started the box, who
+// has 128 instances of inotify for everything that he runs.
+func (b *Box) counts() map[string]int {
+	if w := b.config.Weakness; b.guest != nil || w.HostUsers || w.Rlimits {
+		return nil // a guest's monitor has no such call
+	}
+	return map[string]int{"max_inotify_instances": 32, "max_inotify_watches": 32 << 10}
+}
+
+// openFiles is how many files each of some tasks may have open: what most programs
+// expect, but never so many that all of them fill the half of the host's table.
+func openFiles(tasks int) uint64 {
+	const usual, least = 1 << 16, 1 << 10
+	files := uint64(usual)
+	if table, err := fileTable(); err == nil && table/2/uint64(tasks) < usual {
+		files = max(least, table/2/uint64(tasks))
+	}
+	return atMost(unix.RLIMIT_NOFILE, files)
+}
+
+// fileTable is how many files may be open on the host; see proc_sys_fs(5).
+func fileTable() (uint64, error) {
+	text, err := os.ReadFile("/proc/sys/fs/file-max")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+}
+
+// atMost is a limit of a resource that is never more than proofbox itself may give.
+func atMost(resource int, most uint64) uint64 {
 	var own unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &own); err != nil {
+	if err := unix.Getrlimit(resource, &own); err != nil {
 		panic(fmt.Sprintf("box: asking for a limit that every process has: %v", err))
 	}
-	return min(usual, own.Max)
+	return min(most, own.Max)
 }

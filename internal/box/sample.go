@@ -17,6 +17,6 @@ func (h *Host) Sample(wall proofbox.Wall) (Layout, error) {
 			return Layout{}, err
 		}
 	}
-	b := &Box{config: Config{ID: "sample", Hostname: "box", Enforced: h.Enforcements(wall)}, identity: id}
+	b := &Box{config: Config{ID: "sample", Hostname: "box", Enforced: h.Enforcements(wall), Limits: proofbox.DefaultLimits}, identity: id}
 	return b.layout(), nil
 }

@@ -35,7 +35,8 @@ type Weakness struct {
 	Calls bool
 	// Network, IPC, UTS and Groups share the host's namespaces.
 	Network, IPC, UTS, Groups bool
-	// Rlimits leaves out the limits of single processes.
+	// Rlimits leaves out the limits of single processes, and of what the kernel
+	// counts for the box's users.
 	Rlimits bool
 	// Environment gives the box the environment of proofbox itself.
 	Environment bool
@@ -125,7 +126,7 @@ func (w Weakness) Names() []string {
 		{w.IPC, "the host's IPC namespace"},
 		{w.UTS, "the host's UTS namespace"},
 		{w.Groups, "the host's cgroup namespace"},
-		{w.Rlimits, "no limits of single processes"},
+		{w.Rlimits, "no limits of processes and of the box's users"},
 		{w.Environment, "proofbox's own environment"},
 		{w.Processes, "the jail's processes"},
 		{w.Masks, "nothing masked in /proc"},

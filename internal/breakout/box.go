@@ -17,6 +17,8 @@ type Boxes interface {
 	// Saved gives a copy of what a box of the wall would continue from, for a
 	// trial to alter, which then removes it.
 	Saved(ctx context.Context, w box.Weakness) (*box.SavedCopy, error)
+	// Scan looks at what a file of the host holds, as `proofbox contents scan` does.
+	Scan(ctx context.Context, path string) (proofbox.Scan, error)
 	// Note journals something that the trial is about to make on the host.
 	Note(o box.Object) error
 }
@@ -59,6 +61,8 @@ type Remains interface {
 	Diff(ctx context.Context) (proofbox.Diff, error)
 	// Keep applies them to the workspace as `proofbox keep` does.
 	Keep(ctx context.Context, r proofbox.KeepRequest) (proofbox.KeepReceipt, error)
+	// Kept is how many bytes the host has of what the box has said.
+	Kept() (int64, error)
 	// Forget removes the record; nothing can be asked afterwards.
 	Forget() error
 }

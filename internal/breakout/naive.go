@@ -1,6 +1,7 @@
 package breakout
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -114,4 +115,31 @@ func copyThrough(path, target string) error {
 	// A plain writer, which does not look for holes.
 	_, err = io.Copy(struct{ io.Writer }{dst}, struct{ io.Reader }{src})
 	return errors.Join(err, dst.Chmod(info.Mode()), dst.Close())
+}
+
+// unpackNaively unpacks a file that is packed twice, to its end.
+func unpackNaively(path string) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err == nil {
+		z, err = gzip.NewReader(z)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return io.Copy(io.Discard, z)
+}
+
+// showNaively reads every file of a folder to show it, and says how much that is.
+func showNaively(folder string) (all int64, err error) {
+	entries, err := os.ReadDir(folder)
+	for _, e := range entries {
+		text, readErr := os.ReadFile(filepath.Join(folder, e.Name()))
+		err, all = errors.Join(err, readErr), all+int64(len(text))
+	}
+	return all, err
 }

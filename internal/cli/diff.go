@@ -24,6 +24,7 @@ What could act on a terminal or hide text is shown as visible escapes; with
 --raw the patch is written as it is, for git apply or patch. These take a patch
 as a whole or not at all: name the paths that are text, since what is binary, a
 repository's own or larger than a line-by-line comparison allows is only named.
+So is the rest where 16 MiB are shown; a path that is named is shown by itself.
 --stat sums up what many files of a new folder would run; where paths are named, all of
 it is listed, and --json has everything always.
 --writers names who has written each path: the program that has written last, and

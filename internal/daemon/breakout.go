@@ -107,6 +107,11 @@ func (t *trialStage) Note(o box.Object) error {
 	return nil
 }
 
+// Scan implements [breakout.Boxes].
+func (t *trialStage) Scan(ctx context.Context, path string) (proofbox.Scan, error) {
+	return t.daemon.Scan(ctx, path, false)
+}
+
 // clear removes what the trial has planted and verifies that it is gone.
 func (t *trialStage) clear(ctx context.Context) error {
 	account := box.Release(ctx, t.objects)

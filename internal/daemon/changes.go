@@ -60,6 +60,10 @@ func (d *Daemon) changed(ctx context.Context, name string) (*proofbox.Run, *work
 // `keep --patch` reads as much.
 const maxPatch = 48 << 20
 
+// maxShown is from how many bytes of text on a diff shows no further lines: what a
+// box has written may be as large as its disk, and takes many times that to compare.
+const maxShown = 16 << 20
+
 // Diff gives a run's changes.
 func (d *Daemon) Diff(ctx context.Context, name string, r proofbox.DiffRequest) (proofbox.Diff, error) {
 	run, changes, err := d.undecided(ctx, name)
@@ -86,17 +90,20 @@ func (d *Daemon) Diff(ctx context.Context, name string, r proofbox.DiffRequest) 
 	diff.Changes = slices.Clone(selected)
 	for i := range diff.Changes {
 		c := &diff.Changes[i]
+		if text.Len() > maxShown {
+			*c = workspace.LeftOut(*c)
+		}
 		if c.Hunks, err = changes.Hunks(*c); err != nil {
 			return diff, err
 		}
 		at := text.Len()
-		if err := changes.WriteUnified(&text, selected[i:i+1]); err != nil {
+		if err := changes.WriteUnified(&text, diff.Changes[i:i+1]); err != nil {
 			return diff, err
 		}
-		c.Patched = workspace.Patched(selected[i], r.Binary && patch.Len() < maxPatch)
+		c.Patched = workspace.Patched(*c, r.Binary && patch.Len() < maxPatch)
 		switch {
 		case c.Patched && (c.Binary || c.Large):
-			err = changes.WritePatch(&patch, selected[i:i+1])
+			err = changes.WritePatch(&patch, diff.Changes[i:i+1])
 		case c.Patched:
 			patch.Write(text.Bytes()[at:])
 		}

@@ -89,6 +89,26 @@ func run(t *testing.T, d *daemon.Daemon, spec proofbox.Spec, script string) resu
 // walls are those that tests try.
 var walls = []proofbox.Wall{proofbox.Container, proofbox.Gvisor}
 
+// TestDiffIsBounded: what a box writes may be as large as its disk, and a diff of all
+// of it must not be; what it leaves out it says, and shows where it is named.
+func TestDiffIsBounded(t *testing.T) {
+	d, ws := open(t), t.TempDir()
+	r := run(t, d, proofbox.Spec{Wall: proofbox.Container, Workspace: proofbox.Workspace{Original: ws}},
+		`yes 'a line of text' | head -c 1900000 >00; for n in $(seq 10 30); do cp 00 $n; done`)
+	diff, err := d.Diff(t.Context(), r.ID, proofbox.DiffRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := diff.Changes[len(diff.Changes)-1]
+	if len(diff.Text) > 24<<20 || !last.Large || last.Patched || !strings.Contains(string(diff.Text), "30 is left out, because so much") {
+		t.Errorf("%d bytes of text for %d changes, the last is %+v", len(diff.Text), len(diff.Changes), last)
+	}
+	one, err := d.Diff(t.Context(), r.ID, proofbox.DiffRequest{Paths: []proofbox.Raw{last.Path}})
+	if err != nil || one.Changes[0].Large || len(one.Changes[0].Hunks) != 1 || one.Shown == diff.Shown {
+		t.Errorf("named, it is %d hunks, %v", len(one.Changes[0].Hunks), err)
+	}
+}
+
 func TestRunKeepDiscard(t *testing.T) {
 	for _, wall := range walls {
 		t.Run(string(wall), func(t *testing.T) {

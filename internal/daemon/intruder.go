@@ -156,5 +156,8 @@ func (noRemains) Keep(context.Context, proofbox.KeepRequest) (proofbox.KeepRecei
 	return proofbox.KeepReceipt{}, errors.New("in the place of a monitor there is nothing to keep")
 }
 
+// Kept implements [breakout.Remains].
+func (noRemains) Kept() (int64, error) { return 0, nil }
+
 // Forget implements [breakout.Remains].
 func (noRemains) Forget() error { return nil }

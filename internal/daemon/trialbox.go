@@ -3,8 +3,10 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -127,6 +129,15 @@ func (r trialRemains) Diff(ctx context.Context) (proofbox.Diff, error) {
 // Keep implements [breakout.Remains].
 func (r trialRemains) Keep(ctx context.Context, req proofbox.KeepRequest) (proofbox.KeepReceipt, error) {
 	return r.daemon.Keep(ctx, r.run.ID, req)
+}
+
+// Kept implements [breakout.Remains].
+func (r trialRemains) Kept() (int64, error) {
+	info, err := os.Stat(filepath.Join(r.daemon.store.dir(r.run.ID), outputFile))
+	if err != nil {
+		return 0, fmt.Errorf("looking at the output that was kept: %w", err)
+	}
+	return info.Size(), nil
 }
 
 // Forget implements [breakout.Remains]. The run of a trial is in the audit log

@@ -112,15 +112,11 @@ func (c *Changes) count(change *proofbox.Change) error {
 		change.Hazards = hazard.Of(*change, "", "")
 		return nil
 	}
-	before, okBefore, err := c.body(change.Before)
+	before, after, ok, err := c.bodies(*change)
 	if err != nil {
 		return err
 	}
-	after, okAfter, err := c.body(change.After)
-	if err != nil {
-		return err
-	}
-	if change.Binary = !okBefore || !okAfter; change.Binary {
+	if change.Binary = !ok; change.Binary {
 		change.Hazards = hazard.Of(*change, "", "")
 		return nil
 	}
@@ -144,6 +140,30 @@ func (c *Changes) body(e proofbox.Entry) (text string, ok bool, err error) {
 		return string(e.Target), true, nil
 	}
 	return c.text(e)
+}
+
+// bodies is what both sides of a change are compared by; ok is false where one is
+// not to be shown.
+func (c *Changes) bodies(change proofbox.Change) (before, after string, ok bool, err error) {
+	if change.Large {
+		return "", "", false, nil
+	}
+	before, okBefore, err := c.body(change.Before)
+	if err != nil {
+		return "", "", false, err
+	}
+	after, okAfter, err := c.body(change.After)
+	return before, after, okBefore && okAfter, err
+}
+
+// LeftOut is a change of text as it is listed beside others of which enough is
+// shown: like one that is too large to be compared line by line.
+func LeftOut(c proofbox.Change) proofbox.Change {
+	if !c.Binary && !c.Large && (c.Before.Kind == proofbox.File || c.After.Kind == proofbox.File) {
+		c.Large = true
+		c.Notes = append(slices.Clip(c.Notes), "is left out, because so much else is shown; name its path to see it")
+	}
+	return c
 }
 
 // WriteUnified writes changes as a patch that git apply(1) understands. What a
@@ -207,16 +227,12 @@ func (c *Changes) writePatch(w io.Writer, change proofbox.Change, binary bool) e
 	if _, err := io.WriteString(w, header(change)); err != nil {
 		return err
 	}
-	before, okBefore, err := c.body(change.Before)
-	if err != nil {
-		return err
-	}
-	after, okAfter, err := c.body(change.After)
+	before, after, shown, err := c.bodies(change)
 	if err != nil {
 		return err
 	}
 	from, to := side("a/", change.Before, change.Path), side("b/", change.After, change.Path)
-	if !okBefore || !okAfter {
+	if !shown {
 		if change.Before.Digest == change.After.Digest && change.Before.Digest != "" {
 			return nil // the mode alone
 		}

@@ -21,6 +21,10 @@ type Plan struct {
 	// that it can read what is there once the jail is gone.
 	Scratch string  `json:"scratch"`
 	Program Program `json:"program"`
+	// Counts bounds how many there may be of what the kernel counts for a user
+	// namespace and, with that, for whoever has made it: names of
+	// /proc/sys/user. See namespaces(7) and inotify(7).
+	Counts map[string]int `json:"counts,omitempty"`
 	// Setuid, which a trial alone sets, lets set-user-ID bits work.
 	Setuid bool `json:"setuid,omitempty"`
 }
