@@ -1,8 +1,12 @@
 package main
 
 import (
+	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -12,6 +16,7 @@ import (
 var sockets = map[string]attack{
 	"socket":     socket,
 	"dial-ports": dialPorts,
+	"ask-runs":   askRuns,
 }
 
 // socket opens a socket: FAMILY TYPE PROTOCOL, as numbers.
@@ -28,6 +33,45 @@ func socket(args []string) order.Report {
 		err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}) // it is listed from then on
 	}
 	return without(err, "sockets of the family "+args[0], unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT, unix.ESOCKTNOSUPPORT)
+}
+
+// askRuns asks every socket that matches for what runs there are: PATTERN.
+func askRuns(args []string) order.Report {
+	found, err := filepath.Glob(args[0])
+	r := said(err, "no such socket is to be seen")
+	for _, path := range found {
+		text, err := askAt(path)
+		if err != nil {
+			r.Said = err.Error()
+			continue
+		}
+		r.Got = append(r.Got, text)
+	}
+	return r
+}
+
+// askAt asks at a socket, whose path may be longer than an address.
+func askAt(path string) (string, error) {
+	if err := os.Chdir(filepath.Dir(path)); err != nil {
+		return "", err
+	}
+	conn, err := net.DialTimeout("unix", "./"+filepath.Base(path), answerTime)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	err = conn.SetDeadline(time.Now().Add(answerTime))
+	if err == nil {
+		_, err = io.WriteString(conn, "GET /v1/runs HTTP/1.0\r\n\r\n")
+	}
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(conn, maxGot))
+	if len(text) > 0 {
+		err = nil
+	}
+	return string(text), err
 }
 
 // dialPorts tries the ports by which hosts are controlled, and one that listens:

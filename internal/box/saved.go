@@ -18,6 +18,7 @@ type SavedCopy struct {
 
 	host     Host
 	key      string
+	other    string // the key of a guest that differs in a limit
 	weakness Weakness
 }
 
@@ -52,7 +53,24 @@ func (h *Host) CopySaved(ctx context.Context, c Config) (copied *SavedCopy, err 
 	copied = &SavedCopy{host: *h, key: filepath.Base(t.dir), Original: t.dir, weakness: c.Weakness}
 	copied.host.Templates = filepath.Join(c.Dir, "templates")
 	copied.Dir = filepath.Join(copied.host.Templates, copied.key)
+	b.config.Limits.Disk *= 2
+	other, err := b.blankFor()
+	if err != nil {
+		return nil, err
+	}
+	copied.other = other.key
 	return copied, copied.fill(h)
+}
+
+// Pose puts the copy where a box looks that has twice the disk, and has [SavedCopy.Chosen]
+// ask for that box.
+func (s *SavedCopy) Pose() error {
+	dir := filepath.Join(s.host.Templates, s.other)
+	if err := os.Rename(s.Dir, dir); err != nil {
+		return fmt.Errorf("moving a saved guest: %w", err)
+	}
+	s.Dir, s.key = dir, s.other
+	return nil
 }
 
 // fill copies the files and signs them.

@@ -3,6 +3,7 @@ package breakout
 import (
 	"context"
 	"io"
+	"net/http"
 	"os"
 
 	"proofbox"
@@ -19,6 +20,9 @@ type Boxes interface {
 	Saved(ctx context.Context, w box.Weakness) (*box.SavedCopy, error)
 	// Scan looks at what a file of the host holds, as `proofbox contents scan` does.
 	Scan(ctx context.Context, path string) (proofbox.Scan, error)
+	// API is proofbox's own, as `proofbox serve` guards it at an address for who has
+	// a token; without an address, as the user's own socket has it.
+	API(address, token string) http.Handler
 	// Note journals something that the trial is about to make on the host.
 	Note(o box.Object) error
 }

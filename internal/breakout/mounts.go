@@ -20,7 +20,9 @@ func mounts() []Probe {
 		{ID: "D2a", Title: "make the box's root writable", Attack: []string{"remount", "/"}, Oracle: writableMount("/"), Twin: ownRoot(), Not: onlyKernel(), Upsets: true},
 		{ID: "D2b", Title: "take away what masks a file of /proc", Attack: []string{"unmount", "/proc/keys"}, Oracle: unmounted("/proc/keys"), Twin: ownRoot(), Not: notGuest("the monitor has no such mask to take away"), Upsets: true},
 		{ID: "D2c", Title: "make the box's system folders writable (mount_setattr)", Attack: []string{"mount-setattr", "/"}, Oracle: writableMount("/"), Twin: ownRoot(), Not: onlyKernel(), Upsets: true},
+		{ID: "D4", Title: "have a mount spread to the host", Not: nowhereFor("no setting of a trial shares the host's mount namespace with a box, so that no twin would let it")},
 		{ID: "D6", Title: "cover the box's own program of process 1", Attack: []string{"bind-over", "/usr/bin/env", box.InitPath}, Oracle: mounted("/env " + box.InitPath), Twin: ownRoot(), Not: onlyKernel(), Upsets: true},
+		{ID: "D9", Title: "put a link in the way of what the runtime mounts (CVE-2021-30465)", Not: nowhereFor("whatever a runtime mounts lies in a root that is put together before the box runs, through no link")},
 	}
 	for i, kind := range []string{"tmpfs", "ramfs", "overlay", "mqueue", "devpts", "sysfs", "cgroup2", "bpf", "debugfs"} {
 		twin := unfiltered()

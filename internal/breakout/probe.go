@@ -56,7 +56,11 @@ type Probe struct {
 	// twin. What stops other probes there is that kernel: their twin is a box
 	// that shares the host's, weakened as Twin says.
 	Itself bool
-	// Not says for which walls the probe makes no sense, and why.
+	// Monitor has the attempt on a microVM be made in the place of its monitor alone:
+	// what a guest's kernel says or does of itself shows nothing of the host's.
+	Monitor bool
+	// Not says for which walls the probe makes no sense, and why. A line of the
+	// catalogue that is attempted nowhere has it for every wall, and nothing else.
 	Not map[proofbox.Wall]string
 }
 
@@ -69,6 +73,8 @@ type Setting struct {
 	Naive bool
 	// Shown hides nothing of the workspace.
 	Shown bool
+	// Open has proofbox's server answer whoever asks.
+	Open bool
 	// HostKernel has the box share the host's kernel, whatever wall is tried.
 	HostKernel bool
 }
@@ -101,6 +107,9 @@ func (s Setting) words() []string {
 	}
 	if s.Naive {
 		words = append(words, "a tool of the host that trusts the box")
+	}
+	if s.Open {
+		words = append(words, "a server that answers everybody")
 	}
 	return append(words, s.limitWords()...)
 }
@@ -145,7 +154,7 @@ func notGuest(why string) map[proofbox.Wall]string {
 func Table() []Probe {
 	return slices.Concat(
 		files(), procs(), devices(), mounts(), namespaces(), processes(), kernel(), groups(), sockets(),
-		egress(), gateways(), exhaustion(), remains(), snapshots(), channels(), copyout(), output(), planted(),
+		egress(), gateways(), exhaustion(), remains(), snapshots(), channels(), copyout(), output(), planted(), interfaces(),
 	)
 }
 

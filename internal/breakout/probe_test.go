@@ -2,6 +2,7 @@ package breakout
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,8 +19,14 @@ func TestTable(t *testing.T) {
 			t.Errorf("the ID %q is no line of the catalogue, or is there twice", p.ID)
 		}
 		seen[p.ID] = true
-		if p.Title == "" || p.Oracle.Says == "" {
+		if p.Title == "" || p.Oracle.Says == "" && !untried(p) {
 			t.Errorf("%s lacks a title or an oracle", p.ID)
+		}
+		if untried(p) {
+			if len(p.Attack) > 0 || p.Deed != nil {
+				t.Errorf("%s is for no wall at all, and has an attack", p.ID)
+			}
+			continue
 		}
 		attack, looks := len(p.Attack) > 0, p.Oracle.look != nil || p.Oracle.after != nil
 		if deed := p.Deed != nil; attack == deed || looks == deed {
@@ -28,10 +35,12 @@ func TestTable(t *testing.T) {
 		if strings.Join(p.Twin.words(), "") == strings.Join(p.Box.words(), "") {
 			t.Errorf("the twin of %s is as strong as the wall", p.ID)
 		}
-		if p.Not[proofbox.Container] != "" && p.Not[proofbox.Gvisor] != "" && p.Not[proofbox.MicroVM] != "" {
-			t.Errorf("%s is for no wall at all", p.ID)
-		}
 	}
+}
+
+// untried says that a line of the catalogue is attempted behind no wall.
+func untried(p Probe) bool {
+	return !slices.ContainsFunc(proofbox.Walls, func(w proofbox.Wall) bool { return p.Not[w] == "" })
 }
 
 func TestSelect(t *testing.T) {

@@ -12,6 +12,7 @@ func procs() []Probe {
 	hostSys := box.Opening{Source: "/sys", Target: "/sys", Writable: true}
 	list := []Probe{
 		{ID: "B7", Title: "open the runtime's own program through /proc (CVE-2019-5736)", Attack: []string{"programs"}, Oracle: sameFile("jail"), Twin: withJail(), Not: onlyKernel()},
+		{ID: "B8", Title: "stand in a folder of the host by a descriptor that the runtime leaks (CVE-2024-21626)", Not: nowhereFor("runtimes are not altered for a trial, so that no twin would let it; a runtime has no folder of the host to leak, because it runs in a jail without one")},
 		{ID: "B9a", Title: "read the command line of a process of the host", Attack: []string{"command-lines"}, Oracle: revealed("command"), Twin: opened(hostProc), Not: ownProc()},
 		{ID: "B9b", Title: "read the environment of a process of the host", Attack: []string{"environments"}, Oracle: revealed("victim"), Twin: everything(hostProc), Not: ownProc()},
 		{ID: "B9c", Title: "read the host's files through the root of one of its processes", Attack: []string{"roots", "{home}"}, Oracle: revealed("home"), Twin: everything(hostProc), Not: ownProc()},
@@ -51,7 +52,7 @@ func procs() []Probe {
 	} {
 		list = append(list, Probe{
 			ID: "B5" + string(rune('a'+i)), Title: "read the host's " + m.path, Attack: []string{"read-whole", m.path},
-			Oracle: tells(m.path, m.least), Twin: unmasked, Not: notGuest("a guest's kernel says the same of itself, in the same words"),
+			Oracle: tells(m.path, m.least), Twin: unmasked, Not: onlyKernel(), Monitor: true,
 		})
 	}
 	for i, path := range []string{"/proc/kcore", "/proc/slabinfo", "/proc/vmallocinfo", "/proc/kpageflags", "/proc/timer_list"} {

@@ -71,6 +71,8 @@ func (p Probe) madeAs(as string, wall proofbox.Wall) bool {
 		return p.Deed != nil && as == asHost
 	case as == asMonitor:
 		return p.atMonitor(wall)
+	case p.Monitor && wall == proofbox.MicroVM:
+		return false
 	}
 	return as == asUser || !p.UserOnly
 }
@@ -78,7 +80,7 @@ func (p Probe) madeAs(as string, wall proofbox.Wall) bool {
 // atMonitor says that a probe is one for whoever has taken a machine's monitor
 // over: he has the host's kernel before him, and nothing of a box.
 func (p Probe) atMonitor(wall proofbox.Wall) bool {
-	return wall == proofbox.MicroVM && strings.Contains("ABCDEFGHIJN", p.Group()) && !p.Neighbour && !p.Twin.Gateway && p.Oracle.after == nil
+	return wall == proofbox.MicroVM && (p.Monitor || strings.Contains("ABCDEFGHIJN", p.Group())) && !p.Neighbour && !p.Twin.Gateway && p.Oracle.after == nil
 }
 
 // seat adds a sitting to a plan, or its attempt to one that is there.

@@ -6,10 +6,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,6 +33,7 @@ func snapshots() []Probe {
 		{ID: "M6d", Title: "alter what a saved guest is said to be made of", Deed: altered("manifest"), Twin: unguarded},
 		{ID: "M6e", Title: "put a saved guest of one's own in the place of the host's", Deed: foreign, Twin: unguarded},
 		{ID: "M7", Title: "put an older disk beside the memory of a saved guest", Deed: outOfStep, Twin: unguarded},
+		{ID: "M9", Title: "have a box with another limit continue from a saved guest", Deed: posed, Twin: unguarded},
 		{ID: "M10", Title: "read the memory of a saved guest as another user of the host", Deed: readByAnother, Twin: unguarded},
 	}
 	for i := range list {
@@ -43,7 +47,46 @@ func snapshots() []Probe {
 		}
 	}
 	list[len(list)-1].Oracle.Says = "whether that user is given what is in the file"
-	return list
+	return append(list, alike()...)
+}
+
+// alike are the lines of the group that are about all walls, or about none.
+func alike() []Probe {
+	return []Probe{
+		{ID: "M1", Title: "know another guest's random numbers", Not: nowhereFor("guests that nobody gives fresh randomness differ here all the same: their kernel seeds its generator again within a second. A test compares the numbers of continued guests")},
+		{ID: "M3", Title: "find a secret in a saved guest", Not: nowhereFor("a guest is saved before any run has given it anything, and no setting of a trial saves a later one")},
+		{ID: "M4", Title: "have the address of another guest", Not: nowhereFor("no machine has a network device: what leaves goes over the door, which is each guest's own")},
+		{ID: "M5", Title: "go on with a connection that another guest has begun", Not: nowhereFor("a guest is saved before its door is opened, and has no connection else")},
+		{ID: "M8", Title: "learn by its timing what others have in memory (KSM)", Attack: []string{"merge"}, Oracle: mergeable(), Twin: unfiltered(), Not: onlyKernel(), Monitor: true},
+	}
+}
+
+// mergeable looks for memory of the box that the kernel may merge with that of
+// others; see VmFlags in proc_pid_smaps(5).
+func mergeable() Oracle {
+	return during("whether memory of the box may be merged with that of others", func(a *attempt) (string, error) {
+		return a.eachProcess(func(pid int) (string, error) {
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
+			if errors.Is(err, fs.ErrPermission) {
+				return "", unseen(pid)
+			}
+			if err != nil {
+				return "", nil // it has ended
+			}
+			for line := range strings.Lines(string(text)) {
+				if flags, ok := strings.CutPrefix(line, "VmFlags:"); ok && slices.Contains(strings.Fields(flags), "mg") {
+					return fmt.Sprintf("memory of process %d may be merged", pid), nil
+				}
+			}
+			return "", nil
+		})
+	})
+}
+
+// posed gives a saved guest the name by which a box looks for one that has a
+// larger disk.
+func posed(a *attempt) (string, error) {
+	return deed(a, func(saved *box.SavedCopy) error { return saved.Pose() })
 }
 
 // clockTime is how far a box's clock may be from the host's: an answer takes its

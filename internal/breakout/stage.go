@@ -62,6 +62,7 @@ func setStage(dir, program string, note func(box.Object) error) (*stage, error) 
 			return s, err
 		}
 	}
+	s.words["runs"] = filepath.Dir(filepath.Dir(dir)) // of the trial's own folder
 	s.words["jail"] = filepath.Join(filepath.Dir(program), "proofbox-jail")
 	s.flags["neighbour"] = &flag{where: "the folders of another box", nonce: newNonce()}
 	return s, nil

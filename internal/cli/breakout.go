@@ -213,7 +213,12 @@ func (a *app) breakoutListCommand() *cobra.Command {
 				return a.document(probes)
 			}
 			for _, p := range probes {
-				a.printf("%-5s %s\n      decided by %s\n      twin: %s\n", p.ID, p.Title, p.Oracle, strings.Join(p.Twin, ", "))
+				a.printf("%-5s %s\n", p.ID, p.Title)
+				if p.Oracle == "" { // a line of the catalogue that is attempted behind no wall
+					a.printf("      not attempted: %s\n", p.Not[proofbox.MicroVM])
+					continue
+				}
+				a.printf("      decided by %s\n      twin: %s\n", p.Oracle, strings.Join(p.Twin, ", "))
 			}
 			return nil
 		},

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 
 	"proofbox"
+	"proofbox/internal/api"
 	"proofbox/internal/box"
 	"proofbox/internal/breakout"
 )
@@ -105,6 +107,14 @@ func (t *trialStage) Note(o box.Object) error {
 	}
 	t.objects = append(t.objects, o)
 	return nil
+}
+
+// API implements [breakout.Boxes].
+func (t *trialStage) API(address, token string) http.Handler {
+	if address == "" {
+		return t.daemon.Handler()
+	}
+	return api.Guard(t.daemon.Handler(), address, token)
 }
 
 // Scan implements [breakout.Boxes].

@@ -20,7 +20,7 @@ var allowed = []string{
 	"removexattr", "removexattrat", "setxattr", "setxattrat",
 	"inotify_add_watch", "inotify_init", "inotify_init1", "inotify_rm_watch",
 	// memory
-	"brk", "madvise", "map_shadow_stack", "membarrier", "memfd_create", "mincore", "mlock",
+	"brk", "map_shadow_stack", "membarrier", "memfd_create", "mincore", "mlock",
 	"mlock2", "mlockall", "mmap", "mprotect", "mremap", "mseal", "msync", "munlock",
 	"munlockall", "munmap", "pkey_alloc", "pkey_free", "pkey_mprotect",
 	// processes and threads

@@ -107,7 +107,7 @@ func TestCompiledMeansTheProfile(t *testing.T) {
 				args[i] = arg.Draw(t, "argument")
 			}
 			check(t, rapid.SampledFrom(names).Draw(t, "call"), args)
-			check(t, rapid.SampledFrom([]string{"socket", "clone", "ioctl", "mknod", "personality", "prctl", "seccomp"}).Draw(t, "call with conditions"), args)
+			check(t, rapid.SampledFrom([]string{"socket", "clone", "ioctl", "mknod", "personality", "prctl", "madvise", "seccomp"}).Draw(t, "call with conditions"), args)
 		})
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 // conditions are all rules that look at arguments.
 func conditions() []specs.LinuxSyscall {
-	return slices.Concat(sockets(), clones(), families(), ioctls(), nodes(), personalities(), filters())
+	return slices.Concat(sockets(), clones(), families(), memories(), ioctls(), nodes(), personalities(), filters())
 }
 
 const lowWord = 0xffffffff
@@ -74,11 +74,18 @@ func clones() []specs.LinuxSyscall {
 	return []specs.LinuxSyscall{allow("clone", masked(0, newNamespaces|unix.CLONE_PARENT, 0))}
 }
 
-// families allows every request to prctl(2) but to take in the orphans of one's
+// families allows every request to prctl(2) but to have one's memory merged, see
+// memories, and to take in the orphans of one's
 // children. So a process has the parent that has made it, until that one ends,
 // and then the box's process 1: package provenance goes by that.
 func families() []specs.LinuxSyscall {
-	return except("prctl", 0, []uint64{unix.PR_SET_CHILD_SUBREAPER})
+	return except("prctl", 0, []uint64{unix.PR_SET_CHILD_SUBREAPER, unix.PR_SET_MEMORY_MERGE})
+}
+
+// memories allows every advice about memory but to merge it with that of others,
+// who could then tell by their timing what is in it, and be told.
+func memories() []specs.LinuxSyscall {
+	return except("madvise", 2, []uint64{unix.MADV_MERGEABLE})
 }
 
 // ioctls allows every request but those that push characters back into a

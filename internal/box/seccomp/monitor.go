@@ -12,7 +12,7 @@ import (
 // of Go makes to start another in its place.
 var monitor = []string{
 	// memory
-	"brk", "mmap", "munmap", "mremap", "mprotect", "madvise",
+	"brk", "mmap", "munmap", "mremap", "mprotect",
 	// threads and their signals
 	"futex", "get_robust_list", "set_robust_list", "rseq", "set_tid_address", "gettid", "getpid", "tgkill",
 	"exit", "exit_group", "restart_syscall", "sched_yield", "sched_getaffinity", "membarrier", "getcpu",
@@ -33,14 +33,14 @@ var monitor = []string{
 	"uname", "sysinfo", "getrandom", "getppid", "getuid", "geteuid", "getgid", "getegid", "getrlimit", "prlimit64", "get_mempolicy",
 	"arch_prctl",
 	// becoming QEMU, and then QEMU's own list, which refuses this and more
-	"execve", "prctl", "seccomp",
+	"execve", "seccomp",
 }
 
 // MonitorProfile gives the filter for the monitor of a virtual machine. It has
 // nothing of what a box may have beside files and time: no process but its own,
 // no socket but those of its own family and nobody to wait for at one.
 func MonitorProfile() *specs.LinuxSeccomp {
-	return filter(slices.Concat(clones(), monitorRequests(), []specs.LinuxSyscall{
+	return filter(slices.Concat(clones(), families(), memories(), monitorRequests(), []specs.LinuxSyscall{
 		{Names: monitor, Action: specs.ActAllow},
 		allow("socket", equal(0, unix.AF_UNIX)),
 		{Names: []string{"clone3", "io_uring_setup", "memfd_create", "set_mempolicy", "mbind"}, Action: specs.ActErrno, ErrnoRet: new(uint(unix.ENOSYS))},

@@ -178,7 +178,7 @@ func TestRulesOverlapNowhere(t *testing.T) {
 	t.Parallel()
 	rules := seccomp.Profile().Syscalls
 	rapid.Check(t, func(t *rapid.T) {
-		call := rapid.SampledFrom([]string{"ioctl", "socket", "socketpair", "clone", "mknod", "mknodat", "personality", "prctl", "seccomp"}).Draw(t, "call")
+		call := rapid.SampledFrom([]string{"ioctl", "socket", "socketpair", "clone", "mknod", "mknodat", "personality", "prctl", "madvise", "seccomp"}).Draw(t, "call")
 		var args [6]uint64
 		for i := range args {
 			usual := rapid.SampledFrom([]uint64{0, 1, 2, 10, 16, 262, unix.TIOCSTI, unix.TIOCLINUX, 1<<32 | unix.TIOCSTI, lowWord})
