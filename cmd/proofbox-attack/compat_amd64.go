@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"runtime/debug"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +13,15 @@ import (
 // compatCall makes a system call by the 32-bit table, as int 0x80 does.
 func compatCall(number, a, b uint32) int32
 
-// compat opens an io_uring by the 32-bit table, with its parameters below 4 GiB.
-func compat([]string) order.Report {
+// compat opens an io_uring by the 32-bit table, with its parameters below 4 GiB. On a
+// kernel that was built without it the interrupt is a fault.
+func compat([]string) (r order.Report) {
+	debug.SetPanicOnFault(true)
+	defer func() {
+		if fault := recover(); fault != nil {
+			r = order.Report{Said: fmt.Sprint(fault), Absent: "this kernel does not have the 32-bit table"}
+		}
+	}()
 	low, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_32BIT)
 	if err != nil {
 		return said(err, "")

@@ -147,7 +147,7 @@ func floodWhenTold() {
 
 // awaitFile waits for a file to be made.
 func awaitFile(path string) error {
-	for range 3000 {
+	for range 5000 {
 		if _, err := os.Stat(path); err == nil {
 			return nil
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -54,6 +55,9 @@ func openWritingGroups(args []string) order.Report {
 		return nil // what cannot be read is passed over
 	})
 	r := order.Report{Said: "there is no such file"}
+	if _, err := os.Stat("/sys/fs/cgroup"); len(found) == 0 && err == nil {
+		r.Absent = "no group of this host has any of " + strings.Join(args, ", ")
+	}
 	for _, path := range found {
 		_, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 		r = said(err, "opened "+path)
