@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 )
 
 var egress = map[string]attack{
+	"advertise":     advertise,
 	"dial":          dial,
 	"dial-mapped":   dialMapped,
 	"dial-any":      dialAny,
@@ -24,8 +27,11 @@ var egress = map[string]attack{
 	"reach":         reach,
 	"ping":          ping,
 	"forge":         forge,
+	"frame":         frame,
+	"kill-and-dial": killAndDial,
 	"take-port":     takePort,
 	"serve":         serve,
+	"unproxied":     unproxied,
 }
 
 // answerTime is how long the other end of a connection has to answer.
@@ -251,4 +257,58 @@ func serve(args []string) order.Report {
 		r.Got = []string{strconv.Itoa(tcp.Port)}
 	}
 	return r
+}
+
+// frame sends a frame of ARP to everybody at an interface: NAME TEXT. See
+// packet(7) and RFC 826.
+func frame(args []string) order.Report {
+	at, err := net.InterfaceByName(args[0])
+	if err != nil {
+		return said(err, "")
+	}
+	kind := order.NetworkShort(unix.ETH_P_ARP)
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(kind))
+	if err != nil {
+		return said(err, "")
+	}
+	const everybody, nobody = "\xff\xff\xff\xff\xff\xff", "\x02\x00\x00\x00\x00\x01"
+	packet := binary.BigEndian.AppendUint16([]byte(everybody+nobody), unix.ETH_P_ARP)
+	err = unix.Sendto(fd, append(packet, args[1]...), 0, &unix.SockaddrLinklayer{Protocol: kind, Ifindex: at.Index})
+	return said(err, "sent it")
+}
+
+// advertise says to an address that this is a router, in a packet with a text:
+// ADDRESS TEXT. See RFC 4861.
+func advertise(args []string) order.Report {
+	conn, err := net.Dial("ip6:ipv6-icmp", args[0])
+	if err != nil {
+		return said(err, "")
+	}
+	const routerAdvertisement, rest = 134, 14 // bytes before the options
+	packet := make([]byte, 2+rest, 2+rest+len(args[1]))
+	packet[0] = routerAdvertisement
+	_, err = conn.Write(append(packet, args[1]...)) // the kernel sums it up
+	return said(err, "sent it")
+}
+
+// unproxied asks for a path of a host by HTTP without any proxy, at an address
+// that it knows itself: ADDRESS NAME PATH.
+func unproxied(args []string) order.Report {
+	client := http.Client{Timeout: answerTime, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, args[0])
+		},
+	}}
+	answer, err := client.Get("http://" + args[1] + "/" + args[2])
+	if err != nil {
+		return said(err, "")
+	}
+	return said(answer.Body.Close(), "was answered")
+}
+
+// killAndDial kills the box's first process, which carries what is said to the
+// proxy, and connects then: ADDRESS TEXT.
+func killAndDial(args []string) order.Report {
+	_ = unix.Kill(1, unix.SIGKILL)
+	return dial([]string{"tcp", args[0], args[1]})
 }

@@ -34,7 +34,9 @@ type Start struct {
 	Hide      []string // patterns of what of it the box must not see
 	Limits    proofbox.Limits
 	Weakness  box.Weakness
-	World     *World // what is beyond its gateway
+	World     *World          // what is beyond its gateway
+	Egress    proofbox.Egress // what of it the box is allowed
+	Secrets   []proofbox.Secret
 	// Monitor has the attacks be made in the place of the machine's monitor, each
 	// in a jail of its own. Nothing else is asked of such a box.
 	Monitor bool
@@ -52,6 +54,9 @@ type Box interface {
 	Upper() (*os.File, error)
 	// Scratch is all that the box writes, as [box.Box.Scratch] has it.
 	Scratch() *os.File
+	// Deny takes a host away that the box was allowed; a twin's gateway decides
+	// nothing, and takes none.
+	Deny(ctx context.Context, host string) error
 	// End ends the box and gives what is left of it when it has been torn
 	// down. It may be called more than once.
 	End() (Remains, error)

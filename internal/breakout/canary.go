@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"proofbox/internal/box"
+	"proofbox/internal/breakout/order"
 )
 
 // canary listens on the host where no box must get to, and remembers what it is
@@ -85,6 +86,7 @@ func (s *stage) listen(note func(box.Object) error) error {
 		}
 	}
 	if address, ok := ownAddress(); ok {
+		s.words["lan-address"] = address
 		if err := s.listenOn("lan", "tcp4", net.JoinHostPort(address, "0")); err != nil {
 			return err
 		}
@@ -186,6 +188,14 @@ func (s *stage) listenPackets(note func(box.Object) error) error {
 	if l, err := net.ListenPacket("ip4:icmp", "127.0.0.1"); err == nil { // root may
 		s.hearPackets("icmp", l, false) // the kernel answers
 	}
+	if l, err := net.ListenPacket("ip6:ipv6-icmp", "::1"); err == nil {
+		s.hearPackets("icmp6", l, false)
+	}
+	if f, err := listenToFrames("lo"); err == nil {
+		c := &canary{close: func() { f.Close() }}
+		s.canaries["arp"] = c
+		go c.follow(f)
+	}
 	if l, err := listenLite(); err == nil { // some kernels have it
 		s.hearPackets("udplite", l, true)
 	}
@@ -247,15 +257,33 @@ func (s *stage) listenToPipe(note func(box.Object) error) error {
 	}
 	c := &canary{close: func() { pipe.Close() }}
 	s.canaries["pipe"], s.words["pipe"] = c, path
-	go func() {
-		buf := make([]byte, 512)
-		for {
-			n, err := pipe.Read(buf)
-			if err != nil {
-				return // it was closed
-			}
-			c.hear(buf[:n])
-		}
-	}()
+	go c.follow(pipe)
 	return nil
+}
+
+// follow hears what comes out of a file, until it is closed.
+func (c *canary) follow(f *os.File) {
+	buf := make([]byte, 512)
+	for {
+		n, err := f.Read(buf)
+		if err != nil {
+			return
+		}
+		c.hear(buf[:n])
+	}
+}
+
+// listenToFrames hears the frames of ARP at an interface; see packet(7).
+func listenToFrames(name string) (*os.File, error) {
+	at, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, err
+	}
+	kind := order.NetworkShort(unix.ETH_P_ARP)
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(kind))
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "frames")
+	return f, unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: kind, Ifindex: at.Index})
 }

@@ -75,6 +75,8 @@ type Setting struct {
 	Shown bool
 	// Open has proofbox's server answer whoever asks.
 	Open bool
+	// Nothing allows the box no destination.
+	Nothing bool
 	// HostKernel has the box share the host's kernel, whatever wall is tried.
 	HostKernel bool
 }
@@ -104,6 +106,9 @@ func (s Setting) words() []string {
 	words = append(words, s.Weakness.Names()...)
 	if s.Shown {
 		words = append(words, "nothing hidden in the workspace")
+	}
+	if s.Nothing {
+		words = append(words, "nothing allowed outside")
 	}
 	if s.Naive {
 		words = append(words, "a tool of the host that trusts the box")

@@ -154,7 +154,11 @@ func (s *session) start(how Setting) Start {
 	if how.HostKernel {
 		wall = proofbox.Container
 	}
-	return Start{Wall: wall, Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness, World: s.stage.world, Monitor: s.sitting.as == asMonitor}
+	start := Start{Wall: wall, Workspace: s.workspace, Hide: s.hidden(), Limits: how.Limits, Weakness: how.Weakness, World: s.stage.world, Monitor: s.sitting.as == asMonitor}
+	if !how.Nothing {
+		start.Egress, start.Secrets = start.World.Terms(), start.World.Secrets()
+	}
+	return start
 }
 
 // attempt makes one attempt and has the oracle judge it, or leaves that to the

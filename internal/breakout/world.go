@@ -3,6 +3,8 @@ package breakout
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -19,8 +21,10 @@ import (
 // It reads names as the libraries of C do, which are what a gateway must not
 // leave them to.
 type World struct {
-	inside, outside, resolver *canary
-	hosts                     map[*canary]string // where the canaries listen
+	inside, outside, resolver, secure *canary
+	hosts                             map[*canary]string // where the canaries listen
+	roots                             *x509.CertPool     // of the one that speaks TLS
+	secret                            string
 
 	mu    sync.Mutex
 	moves int // how often the name that moves was resolved, guarded by mu
@@ -34,22 +38,44 @@ const (
 	insideName  = "inside.example.com" // leads to the host's loopback
 	movingName  = "moves.example.com"  // and this one every other time
 	wildName    = "wild.example.com"
+	securedName = "secured.example.com" // is inspected, and a secret is for it
 	uploadBytes = 64 << 10
+)
+
+// An allowed name that leads to a cloud's metadata, and the variable of the
+// secret, which the box has a placeholder of.
+const (
+	metadataName = "metadata.example.com"
+	secretName   = "TRIAL_SECRET"
 )
 
 // Terms are what the box is allowed of the world.
 func (w *World) Terms() proofbox.Egress {
 	return proofbox.Egress{
-		Allow:  []string{allowedName, allowedName + ":80", allowedName + ":8443", insideName, movingName, "*." + wildName},
-		Upload: uploadBytes,
+		Allow:   []string{allowedName, allowedName + ":80", allowedName + ":8443", insideName, movingName, metadataName, "*." + wildName},
+		Inspect: []proofbox.Inspection{{Host: securedName, Methods: []string{"GET"}, Paths: []string{"/open/*"}}},
+		Upload:  uploadBytes,
 	}
 }
+
+// Secrets are what the box uses, and must not have.
+func (w *World) Secrets() []proofbox.Secret {
+	return []proofbox.Secret{{Name: secretName, Host: securedName}}
+}
+
+// Secret is the value of the one that there is.
+func (w *World) Secret() string { return w.secret }
+
+// Roots vouch for the hosts of the world that speak TLS.
+func (w *World) Roots() *x509.CertPool { return w.roots }
 
 // The addresses of the world that are outside; every other is inside.
 var (
 	ofAllowed = netip.MustParseAddr("93.184.216.34")
 	ofOthers  = netip.MustParseAddr("93.184.216.99")
+	ofSecured = netip.MustParseAddr("93.184.216.50")
 	loopback  = netip.MustParseAddr("127.0.0.1")
+	metadata  = netip.MustParseAddr("169.254.169.254")
 )
 
 // Resolve gives the addresses of a name, as a library of C reads it.
@@ -63,8 +89,12 @@ func (w *World) Resolve(_ context.Context, name string) ([]netip.Addr, error) {
 	switch name {
 	case allowedName:
 		return []netip.Addr{ofAllowed}, nil
-	case insideName:
+	case securedName:
+		return []netip.Addr{ofSecured}, nil
+	case insideName, "host.docker.internal":
 		return []netip.Addr{loopback}, nil
+	case metadataName, "metadata.google.internal":
+		return []netip.Addr{metadata}, nil
 	case movingName:
 		return []netip.Addr{w.move()}, nil
 	}
@@ -105,8 +135,11 @@ func numeric(text string) (netip.Addr, bool) {
 // Dial connects to whoever is at an address.
 func (w *World) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	there := w.inside
-	if a := to.Addr(); a == ofAllowed || a == ofOthers {
+	switch to.Addr() {
+	case ofAllowed, ofOthers:
 		there = w.outside
+	case ofSecured:
+		there = w.secure
 	}
 	return new(net.Dialer).DialContext(ctx, "tcp", w.hosts[there])
 }
@@ -122,6 +155,9 @@ func (w *World) Serve(conn net.Conn) {
 
 func (w *World) obey(conn net.Conn) error {
 	from := bufio.NewReader(conn)
+	if first, err := from.Peek(1); err == nil && first[0] == socks5 {
+		return w.obeySOCKS(conn, from)
+	}
 	line, err := from.ReadString('\n')
 	if err != nil {
 		return err
@@ -145,9 +181,52 @@ func (w *World) obey(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
+	return join(conn, from, out)
+}
+
+// join carries what two ends say to each other, until the first has no more to say.
+func join(conn net.Conn, from io.Reader, out net.Conn) error {
 	go func() { _, _ = io.Copy(conn, out) }() // ends with either
-	_, err = io.Copy(out, from)
+	_, err := io.Copy(out, from)
 	return err
+}
+
+// The first byte of SOCKS5, and the kind of address that is a name; RFC 1928.
+const (
+	socks5  = 5
+	domain5 = 3
+)
+
+// obeySOCKS connects by SOCKS5 to a name and a port.
+func (w *World) obeySOCKS(conn net.Conn, from *bufio.Reader) error {
+	var methods [3]byte // one: none
+	if _, err := io.ReadFull(from, methods[:]); err != nil {
+		return err
+	}
+	if _, err := conn.Write([]byte{socks5, 0}); err != nil {
+		return err
+	}
+	var head [5]byte
+	if _, err := io.ReadFull(from, head[:]); err != nil {
+		return err
+	}
+	rest := make([]byte, int(head[4])+2)
+	if _, err := io.ReadFull(from, rest); err != nil {
+		return err
+	}
+	if head[3] != domain5 {
+		return fmt.Errorf("%d is no name", head[3])
+	}
+	name, port := rest[:head[4]], binary.BigEndian.Uint16(rest[head[4]:])
+	out, err := w.connect(net.JoinHostPort(string(name), strconv.Itoa(int(port))))
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if _, err := conn.Write([]byte{socks5, 0, 0, 1, 0, 0, 0, 0, 0, 0}); err != nil {
+		return err
+	}
+	return join(conn, from, out)
 }
 
 // connect connects to a host and a port as a careless program reads them.
@@ -194,10 +273,19 @@ func (s *stage) makeWorld() error {
 			return err
 		}
 	}
+	roots, err := s.listenSecurely()
+	if err != nil {
+		return err
+	}
 	s.canaries["resolver"] = &canary{close: func() {}}
 	s.world = &World{
-		inside: s.canary("inside"), outside: s.canary("outside"), resolver: s.canary("resolver"),
-		hosts: map[*canary]string{s.canary("inside"): s.words["inside"], s.canary("outside"): s.words["outside"]},
+		inside: s.canary("inside"), outside: s.canary("outside"), resolver: s.canary("resolver"), secure: s.canary("secure"),
+		hosts:  map[*canary]string{},
+		roots:  roots,
+		secret: "canary--" + newNonce(), // as long as a placeholder
+	}
+	for _, name := range []string{"inside", "outside", "secure"} {
+		s.world.hosts[s.canary(name)] = s.words[name]
 	}
 	return nil
 }

@@ -142,7 +142,7 @@ func (t *trialStage) Start(ctx context.Context, s breakout.Start) (breakout.Box,
 	req := proofbox.RunRequest{
 		Spec: proofbox.Spec{
 			Name: "breakout", Wall: s.Wall, Risk: proofbox.Risk{Code: proofbox.Reviewed},
-			Workspace: proofbox.Workspace{Original: s.Workspace, Hide: s.Hide}, Limits: s.Limits, Egress: s.World.Terms(),
+			Workspace: proofbox.Workspace{Original: s.Workspace, Hide: s.Hide}, Limits: s.Limits, Egress: s.Egress, Secrets: s.Secrets,
 		},
 		Command: []string{breakout.AttackProgram, "wait"}, Stdin: true,
 	}

@@ -136,6 +136,11 @@ func (b *intruderBox) Upper() (*os.File, error) {
 	return nil, errors.New("in the place of a monitor there is no workspace")
 }
 
+// Deny implements [breakout.Box].
+func (b *intruderBox) Deny(context.Context, string) error {
+	return errors.New("in the place of a monitor there is no gateway")
+}
+
 // End implements [breakout.Box]: each of its jails was taken down when its
 // program had ended.
 func (b *intruderBox) End() (breakout.Remains, error) { return noRemains{}, nil }

@@ -193,8 +193,9 @@ func (s *session) open(ctx context.Context) (err error) {
 func (s *session) openGateway() error {
 	if s.weakness.Gateway {
 		s.way = s.world.Serve
+		return s.reveal()
 	}
-	if s.weakness.Network || s.weakness.Gateway {
+	if s.weakness.Network {
 		return nil
 	}
 	terms := s.run.Plan.Terms
@@ -208,7 +209,7 @@ func (s *session) openGateway() error {
 		Allow: terms.Egress, Upload: terms.Upload, Models: desk, Incoming: s.incoming, Network: s.daemon.network, Roots: s.daemon.roots,
 	}
 	if s.world != nil {
-		config.Network = s.world
+		config.Network, config.Roots = s.world, s.world.Roots()
 	}
 	if err := s.inspect(&config); err != nil {
 		end()

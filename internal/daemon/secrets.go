@@ -34,7 +34,7 @@ func (s *session) inspect(c *gateway.Config) (err error) {
 	}
 	s.run.Placeholders = map[string]string{}
 	for _, use := range terms.Secrets {
-		secret, err := secretOf(use)
+		secret, err := s.secretOf(use)
 		if err != nil {
 			return err
 		}
@@ -42,6 +42,28 @@ func (s *session) inspect(c *gateway.Config) (err error) {
 		s.run.Placeholders[use.Name] = secret.Placeholder
 	}
 	return s.trust(c.Authority.PEM())
+}
+
+// reveal gives the box of a twin, whose gateway decides nothing, the secrets
+// themselves.
+func (s *session) reveal() error {
+	s.run.Placeholders = map[string]string{}
+	for _, use := range s.run.Plan.Terms.Secrets {
+		secret, err := s.secretOf(use)
+		if err != nil {
+			return err
+		}
+		s.run.Placeholders[use.Name] = secret.Value
+	}
+	return nil
+}
+
+// secretOf finds a secret: that of a trial in its world.
+func (s *session) secretOf(use proofbox.SecretUse) (gateway.Secret, error) {
+	if s.world != nil {
+		return gateway.NewSecret(use, s.world.Secret())
+	}
+	return secretOf(use)
 }
 
 // secretOf finds a secret where proofbox was started.

@@ -102,6 +102,15 @@ func (b *trialBox) Scratch() *os.File { return b.session.startedBox().Scratch() 
 
 func (b *trialBox) Upper() (*os.File, error) { return b.session.startedBox().Upper() }
 
+// Deny implements [breakout.Box].
+func (b *trialBox) Deny(ctx context.Context, host string) error {
+	if b.session.gateway == nil {
+		return nil
+	}
+	_, err := b.session.daemon.Deny(ctx, b.session.run.ID, proofbox.DenyRequest{Hosts: []string{host}})
+	return err
+}
+
 // End implements [breakout.Box].
 func (b *trialBox) End() (breakout.Remains, error) {
 	b.once.Do(func() {

@@ -51,12 +51,22 @@ func (s *Secret) forms() []string {
 	}
 	all := []string{
 		s.Value, strings.Trim(string(quoted), `"`), url.QueryEscape(s.Value), url.PathEscape(s.Value),
-		strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s.Value)), "="),
-		strings.TrimRight(base64.URLEncoding.EncodeToString([]byte(s.Value)), "="),
 		hex.EncodeToString([]byte(s.Value)), strings.ToUpper(hex.EncodeToString([]byte(s.Value))),
+	}
+	for before := range 3 {
+		all = append(all, within(base64.RawStdEncoding, s.Value, before), within(base64.RawURLEncoding, s.Value, before))
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// within gives what an encoding has of a text wherever it stands behind some bytes
+// more than a multiple of three: without the characters that are of what stands
+// beside it, too.
+func within(e *base64.Encoding, text string, before int) string {
+	const bits = 6 // of a character
+	encoded := e.EncodeToString([]byte(strings.Repeat("\x00", before) + text))
+	return encoded[(before*8+bits-1)/bits : (before+len(text))*8/bits]
 }
 
 // vault is the secrets of one run.

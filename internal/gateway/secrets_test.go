@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -218,6 +219,12 @@ func TestSecretComesBack(t *testing.T) {
 		"in base64": func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, base64.StdEncoding.EncodeToString([]byte(theSecret)))
 		},
+		"in base64, one byte later": func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, base64.StdEncoding.EncodeToString([]byte("x"+theSecret+"y")))
+		},
+		"in base64, in the middle of more": func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, base64.URLEncoding.EncodeToString([]byte("Bearer: "+theSecret+" and more")))
+		},
 		"in hexadecimal": func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%x", theSecret) },
 		"after the body": func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "a body")
@@ -250,8 +257,18 @@ func TestSecretComesBack(t *testing.T) {
 	}
 }
 
-// shows says whether a text has the secret in it in one of its forms.
+// base64ish is what could be base64.
+var base64ish = regexp.MustCompile(`[A-Za-z0-9+/_-]{8,}`)
+
+// shows says whether a text has the secret in it in one of its forms, or the better part of it.
 func shows(text string) bool {
+	for _, run := range base64ish.FindAllString(text, -1) {
+		for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			if plain, _ := e.DecodeString(run); strings.Contains(string(plain), theSecret[len(theSecret)/2:]) { // up to where it is none
+				return true
+			}
+		}
+	}
 	for _, form := range []string{theSecret, "s3cret/with", "s3cret%2F", base64.StdEncoding.EncodeToString([]byte(theSecret)), fmt.Sprintf("%x", theSecret)} {
 		if strings.Contains(text, form) {
 			return true

@@ -7,6 +7,7 @@ package order
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 )
@@ -32,6 +33,12 @@ const Works = "works"
 
 // mark begins the line of a report, so that it is told from other output.
 const mark = "proofbox-attack "
+
+// NetworkShort gives a number in the order of bytes that networks have, as
+// htons(3) does.
+func NetworkShort(n uint16) uint16 {
+	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, n))
+}
 
 // MaxLine bounds a report, in bytes.
 const MaxLine = 256 << 10

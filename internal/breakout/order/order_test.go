@@ -1,6 +1,7 @@
 package order_test
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -19,6 +20,14 @@ func TestLineIsFoundAmongOtherOutput(t *testing.T) {
 	}
 	if _, found := order.Find(text[:len(text)-1]); found {
 		t.Error("a line that has not ended is found")
+	}
+}
+
+func TestNetworkShort(t *testing.T) {
+	t.Parallel()
+	var b [2]byte
+	if binary.NativeEndian.PutUint16(b[:], order.NetworkShort(0x0806)); b != [2]byte{8, 6} {
+		t.Errorf("%x", b)
 	}
 }
 
