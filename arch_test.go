@@ -52,6 +52,7 @@ const (
 // testTools are the modules that any test may use.
 var testTools = []string{
 	"github.com/google/go-cmp", "pgregory.net/rapid", "github.com/rogpeppe/go-internal", sys,
+	"go.opentelemetry.io/collector/pdata", "github.com/prometheus/client_golang", "github.com/prometheus/common",
 	"github.com/anishathalye/porcupine", "github.com/openai/openai-go/v3", "github.com/anthropics/anthropic-sdk-go",
 }
 
@@ -66,6 +67,7 @@ var layers = map[string]layer{
 	"internal/terminal": {ours: []string{"."}, theirs: []string{unicode, term}, why: "escaping knows bytes, not boxes"},
 	"internal/hazard":   {ours: []string{"."}, theirs: []string{unicode}, why: "what a change would run is a question of its path and bytes; pure"},
 	"internal/debian":   {theirs: []string{sys}, tests: []string{"internal/box/boxtest"}, why: "making a base needs apt and a disk, and no box"},
+	"internal/telemetry": {why: "the forms of others, whatever goes on"},
 	"internal/attach":   {ours: []string{"."}, theirs: []string{yamux}, why: "client and api share the wire, not each other"},
 
 	// the nouns
@@ -73,7 +75,7 @@ var layers = map[string]layer{
 	"internal/door/inside": {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
 	"internal/gateway":     {ours: []string{".", "internal/policy"}, why: "what leaves a box is decided by name, whoever carries it here"},
 	"internal/model":       {ours: []string{"."}, theirs: []string{yaml}, why: "a call to a model is held and settled by a purse, whoever keeps the money"},
-	"internal/recording":   {ours: []string{"."}, why: "what was said is read and written without knowing who said it"},
+	"internal/recording":   {ours: []string{".", "internal/telemetry"}, why: "what was said is read and written without knowing who said it"},
 	"internal/spend":       {ours: []string{"."}, theirs: []string{sqlite}, why: "caps are one transaction, whatever the money is for"},
 	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
 	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/hazard", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
@@ -113,7 +115,7 @@ var layers = map[string]layer{
 
 	// the surface
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
-	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/provenance", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/recording", "internal/repository", "internal/spend", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
+	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/provenance", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/recording", "internal/repository", "internal/spend", "internal/telemetry", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/recording", "internal/review", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/review": {ours: []string{".", "internal/terminal"}, theirs: []string{tui, columns}, why: "the screen knows a run by an interface that the command line fills"},

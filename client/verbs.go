@@ -149,6 +149,15 @@ func (c *Client) VerifyLog(ctx context.Context) (proofbox.LogReport, error) {
 	return ask[proofbox.LogReport](ctx, c, request{method: http.MethodGet, path: "/v1/log/verify"})
 }
 
+// Metrics gives what is on record here in the text format of Prometheus.
+func (c *Client) Metrics(ctx context.Context) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, request{method: http.MethodGet, path: "/metrics"})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
 // Spending gives what every account has spent.
 func (c *Client) Spending(ctx context.Context) ([]proofbox.Balance, error) {
 	return ask[[]proofbox.Balance](ctx, c, request{method: http.MethodGet, path: "/v1/spend"})

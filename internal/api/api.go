@@ -94,6 +94,8 @@ type Host interface {
 	Doctor(ctx context.Context, progress func(proofbox.Event)) (proofbox.Health, error)
 	// Setup finds what this host lacks and, where install is set, installs it.
 	Setup(ctx context.Context, install bool, progress func(proofbox.Event)) (proofbox.Setup, error)
+	// Metrics writes what is on record here in the text format of Prometheus.
+	Metrics(ctx context.Context, w io.Writer) error
 }
 
 // Walls puts the walls of this machine to the test.
@@ -183,6 +185,7 @@ func Handler(s Service) http.Handler {
 		"GET /v1/spend/verify":         h.verifySpending,
 		"POST /v1/spend/history":       h.spendHistory,
 		"POST /v1/spend/what-if":       h.whatIf,
+		"GET /metrics":                 h.metrics,
 		"GET /v1/doctor":               h.doctor,
 		"POST /v1/setup":               h.setup,
 		"POST /v1/breakout":            h.breakout,

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -154,6 +155,17 @@ func (h handler) readFile(w http.ResponseWriter, r *http.Request) error {
 		panic(http.ErrAbortHandler) // the caller must not take it for the end
 	}
 	return nil
+}
+
+// metrics answers whoever collects them; see the text format of Prometheus.
+func (h handler) metrics(w http.ResponseWriter, r *http.Request) error {
+	var text bytes.Buffer
+	if err := h.service.Metrics(r.Context(), &text); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	_, err := text.WriteTo(w)
+	return err
 }
 
 func (h handler) writeFile(w http.ResponseWriter, r *http.Request) error {

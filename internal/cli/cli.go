@@ -155,7 +155,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
 	root.AddCommand(
 		a.runCommand(), a.planCommand(), a.runsCommand(), a.showCommand(), a.logsCommand(), a.execCommand(),
-		a.stopCommand(), a.denyCommand(), a.diffCommand(), a.reviewCommand(), a.keepCommand(), a.discardCommand(), a.undoCommand(), a.sendCommand(), a.logCommand(), a.spendCommand(), a.recordingCommand(),
+		a.stopCommand(), a.denyCommand(), a.diffCommand(), a.reviewCommand(), a.keepCommand(), a.discardCommand(), a.undoCommand(), a.sendCommand(), a.logCommand(), a.spendCommand(), a.metricsCommand(), a.recordingCommand(),
 		a.doctorCommand(), a.setupCommand(), a.breakoutCommand(), a.contentsCommand(), a.serveCommand(), a.versionCommand(), a.superviseCommand(),
 	)
 	return root

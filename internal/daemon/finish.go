@@ -47,6 +47,9 @@ func (s *session) end(ctx context.Context) error {
 	if s.run.Ended == "" {
 		s.run.Ended = "proofbox could not start the run"
 	}
+	if lost := s.trace.close(ctx, s.run); lost != nil {
+		s.warn(lost)
+	}
 	err = errors.Join(err, s.daemon.conclude(ctx, s.run))
 	if teardown.Clean {
 		err = errors.Join(err, s.daemon.store.settle(s.run.ID))

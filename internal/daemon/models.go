@@ -80,7 +80,7 @@ func (p purse) Settle(ctx context.Context, hold int64, charge proofbox.Money) er
 
 // desk makes what answers the run's calls to models; nil where it has none. The
 // models are reached until the context ends.
-func (d *Daemon) desk(over context.Context, run string, p *prepared) (http.Handler, error) {
+func (d *Daemon) desk(over context.Context, run string, p *prepared, t trace) (http.Handler, error) {
 	if len(p.plan.Spec.Models) == 0 {
 		return nil, nil
 	}
@@ -93,7 +93,7 @@ func (d *Daemon) desk(over context.Context, run string, p *prepared) (http.Handl
 			return nil, err
 		}
 	}
-	desk := &model.Desk{Purse: purse{ledger, run}}
+	desk := &model.Desk{Purse: purse{ledger, run}, Ended: t.call}
 	if p.plan.Spec.Record {
 		if p.recording, err = recording.Create(filepath.Join(d.store.dir(run), recordingFile)); err != nil {
 			return nil, err

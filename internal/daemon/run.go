@@ -45,7 +45,8 @@ type session struct {
 	way      func(net.Conn)   // takes connections out of the box; nil where it has no way out
 
 	endModels context.CancelFunc // nil without a gateway
-	mounts    []*contents.Mount  // one for each of the contents
+	trace     trace
+	mounts    []*contents.Mount // one for each of the contents
 
 	writers   *provenance.Record // nil where it is not known who writes
 	unwatched string             // and why
@@ -200,13 +201,14 @@ func (s *session) openGateway() error {
 	}
 	terms := s.run.Plan.Terms
 	over, end := context.WithCancel(context.Background())
-	desk, err := s.daemon.desk(over, s.run.ID, s.prepared)
+	s.openTrace()
+	desk, err := s.daemon.desk(over, s.run.ID, s.prepared, s.trace)
 	if err != nil {
 		end()
 		return err
 	}
 	config := gateway.Config{
-		Allow: terms.Egress, Upload: terms.Upload, Models: desk, Incoming: s.incoming, Network: s.daemon.network, Roots: s.daemon.roots,
+		Allow: terms.Egress, Upload: terms.Upload, Models: desk, Incoming: s.incoming, Ended: s.trace.connection, Network: s.daemon.network, Roots: s.daemon.roots,
 	}
 	if s.world != nil {
 		config.Network, config.Roots = s.world, s.world.Roots()

@@ -59,6 +59,9 @@ type Config struct {
 	// model; nil where nobody does. What the reader does not give does not come
 	// through.
 	Incoming func(road string, r io.Reader) io.Reader
+	// Ended hears of calls that are over, as many as the ledger has room for; nil
+	// where nobody does.
+	Ended func(c proofbox.Call, at time.Time)
 	// Network is how the world is reached; nil means as this host does.
 	Network Network
 	// Roots are whom the gateway trusts itself; nil means whom this host does.
@@ -92,7 +95,7 @@ func New(c Config) *Gateway {
 	if c.Incoming == nil {
 		c.Incoming = func(_ string, r io.Reader) io.Reader { return r }
 	}
-	g := &Gateway{config: c, arrivals: newArrivals(), vault: newVault(c.Secrets), budgets: budgets{limit: int64(c.Upload)}, internal: notPublic}
+	g := &Gateway{config: c, ledger: ledger{ended: c.Ended}, arrivals: newArrivals(), vault: newVault(c.Secrets), budgets: budgets{limit: int64(c.Upload)}, internal: notPublic}
 	g.over, g.end = context.WithCancel(context.Background())
 	g.transport = &http.Transport{
 		DialContext:        g.dialText,

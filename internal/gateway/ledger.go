@@ -29,10 +29,13 @@ const (
 
 // ledger lists the calls of one run.
 type ledger struct {
+	ended func(c proofbox.Call, at time.Time) // may be nil
+
 	mu      sync.Mutex
 	calls   []*proofbox.Call // guarded by mu, with what it points to
 	missing int              // guarded by mu
 	alarms  []string         // guarded by mu
+	told    int              // calls that ended heard of, guarded by mu
 }
 
 // open begins an entry.
@@ -174,6 +177,23 @@ func (e *entry) close(err error) {
 		}
 		e.list()
 	})
+	e.tell()
+}
+
+// tell has whoever wants to know hear of the call, which is over.
+func (e *entry) tell() {
+	l := e.ledger
+	if l.ended == nil {
+		return
+	}
+	l.mu.Lock()
+	c := *e.call
+	l.told++
+	room := l.told <= maxCalls
+	l.mu.Unlock()
+	if room {
+		l.ended(c, time.Now().UTC())
+	}
 }
 
 func verdictOf(d *denial, c *proofbox.Call) string {

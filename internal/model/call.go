@@ -21,7 +21,9 @@ const callTime = 30 * time.Minute
 
 // call makes one call: what it can cost is held before it leaves, and settled
 // when it is over, whatever happens.
-func (d *Desk) call(w http.ResponseWriter, r *http.Request, api wire) error {
+func (d *Desk) call(w http.ResponseWriter, r *http.Request, api wire) (err error) {
+	made := &Made{Format: api.format(), Began: time.Now()}
+	defer func() { d.tell(made, err) }()
 	o, err := body(r)
 	if err != nil {
 		return err
@@ -30,6 +32,7 @@ func (d *Desk) call(w http.ResponseWriter, r *http.Request, api wire) error {
 	if err != nil {
 		return err
 	}
+	made.Model = b.model
 	m, err := d.find(b.model, api)
 	if err != nil {
 		return err
@@ -37,14 +40,15 @@ func (d *Desk) call(w http.ResponseWriter, r *http.Request, api wire) error {
 	if err := d.recordable(); err != nil {
 		return err
 	}
-	asked := o.text
+	asked, began := o.text, time.Now()
 	c, err := d.hold(r.Context(), o, b, m, api)
+	made.Held = time.Since(began)
 	if err != nil {
 		return err
 	}
 	return d.make(w, r, &call{
 		Model: m, api: api, bound: b, certificate: c, body: o.text,
-		number: int(d.calls.Add(1)), asked: asked, recorder: d.Recorder, tape: tape{start: time.Now()},
+		number: int(d.calls.Add(1)), asked: asked, recorder: d.Recorder, made: made, tape: tape{start: time.Now()},
 	})
 }
 
@@ -63,6 +67,7 @@ type call struct {
 	asked    []byte // the body as the box has sent it
 	status   int    // of the answer; 0 while there is none
 	recorder Recorder
+	made     *Made
 	tape     tape
 }
 
@@ -103,9 +108,12 @@ func (d *Desk) hold(ctx context.Context, o *object, b bound, m *Model, api wire)
 // make sends the call and hands on the answer.
 func (d *Desk) make(w http.ResponseWriter, r *http.Request, c *call) error {
 	defer func() {
+		began := time.Now()
 		// What cannot be settled stays held, and is charged in full when the run
 		// ends.
 		_ = d.Purse.Settle(context.WithoutCancel(r.Context()), c.certificate.Hold, c.charge())
+		c.made.Settled = time.Since(began)
+		c.account()
 		// What cannot be kept stops the next call, see recordable.
 		_ = c.record()
 	}()
@@ -115,7 +123,7 @@ func (d *Desk) make(w http.ResponseWriter, r *http.Request, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.sent = true
+	c.sent, c.made.Sent = true, time.Now()
 	in, err := c.Transport.RoundTrip(out)
 	if err != nil {
 		return fmt.Errorf("calling the provider of %s: %w", c.Name, err)

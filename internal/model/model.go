@@ -58,6 +58,9 @@ type Desk struct {
 	// Recorder keeps what is said; nil where nothing does.
 	Recorder Recorder
 
+	// Ended hears of calls that are over; nil where nobody does.
+	Ended func(Made)
+
 	calls atomic.Int64
 }
 

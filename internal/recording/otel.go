@@ -1,8 +1,6 @@
 package recording
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,48 +11,8 @@ import (
 	"time"
 
 	"proofbox"
+	"proofbox/internal/telemetry"
 )
-
-// traces is a line of OTLP in JSON, as the collector's file exporter writes it: see
-// the OpenTelemetry protocol, and its semantic conventions for generative AI.
-type traces struct {
-	ResourceSpans []resourceSpans `json:"resourceSpans"`
-}
-
-type resourceSpans struct {
-	Resource struct {
-		Attributes []attribute `json:"attributes"`
-	} `json:"resource"`
-	ScopeSpans []scopeSpans `json:"scopeSpans"`
-}
-
-type scopeSpans struct {
-	Scope struct {
-		Name string `json:"name"`
-	} `json:"scope"`
-	Spans []span `json:"spans"`
-}
-
-type span struct {
-	TraceID    string      `json:"traceId"`
-	SpanID     string      `json:"spanId"`
-	Name       string      `json:"name"`
-	Kind       int         `json:"kind"`
-	Start      string      `json:"startTimeUnixNano"`
-	End        string      `json:"endTimeUnixNano"`
-	Attributes []attribute `json:"attributes"`
-}
-
-type attribute struct {
-	Key   string `json:"key"`
-	Value value  `json:"value"`
-}
-
-// value is text or a number, which is text in OTLP's JSON.
-type value struct {
-	String *string `json:"stringValue,omitempty"`
-	Int    *string `json:"intValue,omitempty"`
-}
 
 // Names of attributes.
 const (
@@ -66,8 +24,6 @@ const (
 	attrInput     = "gen_ai.usage.input_tokens"
 	attrOutput    = "gen_ai.usage.output_tokens"
 )
-
-const clientSpan = 3 // SPAN_KIND_CLIENT
 
 // WriteOTel writes an exchange as a line with one span. run makes its trace: the
 // calls of one run are one.
@@ -86,37 +42,19 @@ func WriteOTel(w io.Writer, run string, e proofbox.Exchange) error {
 		return fmt.Errorf("writing exchange %d: %w", e.Number, err)
 	}
 	provider, _, _ := strings.Cut(e.Format, ".")
-	s := span{
-		TraceID: id(run, 16), SpanID: id(run+"/"+strconv.Itoa(e.Number), 8), Name: "chat " + e.Model, Kind: clientSpan,
-		Start: nanos(e.Time), End: nanos(e.Time.Add(took(e))),
-		Attributes: []attribute{
-			words(attrOperation, "chat"), words(attrProvider, provider), words(attrModel, e.Model),
-			words(attrSaid, string(said)), words(attrAnswered, string(answered)),
+	s := telemetry.Span{
+		TraceID: telemetry.TraceID(run), SpanID: telemetry.SpanID(run + "/" + strconv.Itoa(e.Number)), Name: "chat " + e.Model, Kind: telemetry.Client,
+		Start: telemetry.Nanos(e.Time), End: telemetry.Nanos(e.Time.Add(took(e))),
+		Attributes: []telemetry.Attribute{
+			telemetry.Text(attrOperation, "chat"), telemetry.Text(attrProvider, provider), telemetry.Text(attrModel, e.Model),
+			telemetry.Text(attrSaid, string(said)), telemetry.Text(attrAnswered, string(answered)),
 		},
 	}
 	if u := e.Usage; u != nil {
-		s.Attributes = append(s.Attributes, count(attrInput, u.Input+u.CacheRead+u.CacheWrite+u.CacheWrite1h), count(attrOutput, u.Output))
+		s.Attributes = append(s.Attributes, telemetry.Number(attrInput, u.Input+u.CacheRead+u.CacheWrite+u.CacheWrite1h), telemetry.Number(attrOutput, u.Output))
 	}
-	r := resourceSpans{ScopeSpans: []scopeSpans{{Spans: []span{s}}}}
-	r.Resource.Attributes = []attribute{words("service.name", "proofbox")}
-	r.ScopeSpans[0].Scope.Name = "proofbox"
-	return json.NewEncoder(w).Encode(traces{[]resourceSpans{r}})
+	return json.NewEncoder(w).Encode(telemetry.Services([]telemetry.Attribute{telemetry.Text("service.name", "proofbox")}, s))
 }
-
-func words(key, s string) attribute { return attribute{key, value{String: &s}} }
-
-func count(key string, n int64) attribute {
-	s := strconv.FormatInt(n, 10)
-	return attribute{key, value{Int: &s}}
-}
-
-// id is a number of so many bytes that follows from a name.
-func id(name string, n int) string {
-	sum := sha256.Sum256([]byte(name))
-	return hex.EncodeToString(sum[:n])
-}
-
-func nanos(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
 
 // took is how long an answer took.
 func took(e proofbox.Exchange) time.Duration {
@@ -132,7 +70,7 @@ func ReadOTel(r io.Reader) iter.Seq2[proofbox.Exchange, error] {
 	return func(yield func(proofbox.Exchange, error) bool) {
 		number := 0
 		for line, err := range lines(r) {
-			var t traces
+			var t telemetry.Traces
 			if err == nil {
 				err = json.Unmarshal(line.text, &t)
 			}
@@ -140,7 +78,7 @@ func ReadOTel(r io.Reader) iter.Seq2[proofbox.Exchange, error] {
 				yield(proofbox.Exchange{}, fmt.Errorf("line %d of the spans: %w", line.number, err))
 				return
 			}
-			for _, s := range t.conversations() {
+			for _, s := range conversations(t) {
 				number++
 				e, err := s.exchange(number)
 				if err != nil {
@@ -155,11 +93,11 @@ func ReadOTel(r io.Reader) iter.Seq2[proofbox.Exchange, error] {
 }
 
 // conversations gives the spans that have what was said.
-func (t traces) conversations() (list []span) {
+func conversations(t telemetry.Traces) (list []span) {
 	for _, r := range t.ResourceSpans {
 		for _, scope := range r.ScopeSpans {
 			for _, s := range scope.Spans {
-				if s.get(attrSaid) != "" {
+				if s := span(s); s.get(attrSaid) != "" {
 					list = append(list, s)
 				}
 			}
@@ -167,6 +105,9 @@ func (t traces) conversations() (list []span) {
 	}
 	return list
 }
+
+// span is one that may have what was said.
+type span telemetry.Span
 
 // get is an attribute's value as text; empty where there is none.
 func (s span) get(key string) string {
