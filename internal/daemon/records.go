@@ -138,11 +138,28 @@ func (d *Daemon) Exec(ctx context.Context, name string, r proofbox.ExecRequest, 
 	if refused := s.alarmed(); refused != nil {
 		return proofbox.ExecResult{}, refused // the box was ended for it
 	}
+	if err != nil && closed(b.Door) {
+		err = &StateError{Run: s.run.ID, Why: "its box ended while the command ran; `proofbox show " + s.run.ID + "` says how"}
+	}
 	if err != nil {
 		return proofbox.ExecResult{}, err
 	}
 	ended, code := box.ExitWords(exit)
 	return proofbox.ExecResult{Ended: ended, ExitCode: code}, nil
+}
+
+// closeTime is how much later the end of a door may be seen than that of a stream
+// in it.
+const closeTime = 2 * time.Second
+
+// closed says whether a door is, or is about to be.
+func closed(d *door.Door) bool {
+	select {
+	case <-d.Done():
+		return true
+	case <-time.After(closeTime):
+		return false
+	}
 }
 
 // Stop ends a run and waits until it has been torn down.

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"proofbox"
+	"proofbox/internal/daemon"
 )
 
 // TestRunIsTracedAndCounted has a real reader of OTLP take what a run tells, and
@@ -85,7 +86,12 @@ ask("other")
 	if call.Status().Code() == ptrace.StatusCodeError || denied.Status().Code() != ptrace.StatusCodeError || whole.TraceID() == (pcommon.TraceID{}) {
 		t.Error("what failed is not what is said to have")
 	}
+	counted(t, d, r.Run, name)
+}
 
+// counted has what is on record of one run, with one call to a model, read.
+func counted(t *testing.T, d *daemon.Daemon, r proofbox.Run, name string) {
+	t.Helper()
 	answer := httptest.NewRecorder()
 	d.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	text := answer.Body.String()
