@@ -119,7 +119,7 @@ var layers = map[string]layer{
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/recording", "internal/review", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/review": {ours: []string{".", "internal/terminal"}, theirs: []string{tui, columns}, why: "the screen knows a run by an interface that the command line fills"},
-	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/door"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
+	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/door", "internal/gateway", "internal/model", "internal/spend"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
 
 	// the programs
 	"cmd/proofbox":          {ours: []string{"internal/cli"}, why: "main is one line"},

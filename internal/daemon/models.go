@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"proofbox"
 	"proofbox/internal/model"
@@ -74,9 +75,7 @@ func (p purse) Hold(ctx context.Context, fixed, each proofbox.Money, wanted int6
 }
 
 // Settle implements [model.Purse].
-func (p purse) Settle(ctx context.Context, hold int64, charge proofbox.Money) error {
-	return p.ledger.Settle(ctx, hold, charge)
-}
+func (p purse) Settle(hold int64, charge proofbox.Money) { p.ledger.SettleSoon(hold, charge) }
 
 // desk makes what answers the run's calls to models; nil where it has none. The
 // models are reached until the context ends.
@@ -100,8 +99,13 @@ func (d *Daemon) desk(over context.Context, run string, p *prepared, t trace) (h
 		}
 		desk.Recorder = p.recording
 	}
+	out := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: handshakeTime,
+		IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: maxIdle,
+	}
+	context.AfterFunc(over, out.CloseIdleConnections)
 	for _, m := range p.plan.Spec.Models {
-		made, err := provide(over, m)
+		made, err := provide(over, m, out)
 		if err != nil {
 			return nil, err
 		}
@@ -109,6 +113,13 @@ func (d *Daemon) desk(over context.Context, run string, p *prepared, t trace) (h
 	}
 	return desk, nil
 }
+
+// Bounds of the connections to providers: a box that makes many calls at once
+// makes the next over the same.
+const (
+	handshakeTime = 10 * time.Second
+	maxIdle       = 64
+)
 
 // services are the providers that are somewhere else.
 var services = map[string]struct{ base, key string }{
@@ -131,7 +142,7 @@ func priced(models []proofbox.Model) []proofbox.Model {
 }
 
 // provide finds the provider of a model.
-func provide(over context.Context, m proofbox.Model) (model.Model, error) {
+func provide(over context.Context, m proofbox.Model, out http.RoundTripper) (model.Model, error) {
 	made := model.Model{Name: m.Name, Formats: []string{m.Provider}, MaxOutput: int64(m.MaxOutput)}
 	if made.MaxOutput == 0 {
 		made.MaxOutput = proofbox.DefaultMaxOutput
@@ -143,7 +154,7 @@ func provide(over context.Context, m proofbox.Model) (model.Model, error) {
 		if m.Base != "" {
 			service.base, service.key = m.Base, m.KeyFrom
 		}
-		made.Base, made.Transport = strings.TrimSuffix(service.base, "/"), http.DefaultTransport
+		made.Base, made.Transport = strings.TrimSuffix(service.base, "/"), out
 		if service.key == "" {
 			return made, nil
 		}

@@ -86,7 +86,7 @@ func (t trace) connection(c proofbox.Call, ended time.Time) {
 }
 
 // call tells of a call to a model, by the conventions for generative AI, and of
-// what holding and settling its cost took. What was said is not told.
+// what holding its cost took. What was said is not told.
 func (t trace) call(m model.Made) {
 	if t.Exporter == nil {
 		return
@@ -124,18 +124,10 @@ func (t trace) call(m model.Made) {
 	if m.Number == 0 {
 		return
 	}
-	for _, part := range []struct {
-		name         string
-		began, ended time.Time
-	}{
-		{"proofbox.spend.hold", m.Began, m.Began.Add(m.Held)},
-		{"proofbox.spend.settle", m.Ended.Add(-m.Settled), m.Ended},
-	} {
-		p := t.span(part.name, number+"/"+part.name, telemetry.Internal, part.began, part.ended)
-		p.Parent = s.SpanID
-		p.Attributes = []telemetry.Attribute{telemetry.Number("proofbox.hold", m.Hold.Hold)}
-		t.Add(p)
-	}
+	hold := t.span("proofbox.spend.hold", number+"/hold", telemetry.Internal, m.Began, m.Began.Add(m.Held))
+	hold.Parent = s.SpanID
+	hold.Attributes = []telemetry.Attribute{telemetry.Number("proofbox.hold", m.Hold.Hold)}
+	t.Add(hold)
 }
 
 // failureOf says why a call has failed; empty where it has not.

@@ -100,7 +100,8 @@ func (d *Desk) hold(ctx context.Context, o *object, b bound, m *Model, api wire)
 		err = api.limit(o, fits, b.stream)
 	}
 	if err != nil {
-		return c, errors.Join(err, d.Purse.Settle(context.WithoutCancel(ctx), c.Hold, 0))
+		d.Purse.Settle(c.Hold, 0)
+		return c, err
 	}
 	return c, nil
 }
@@ -108,11 +109,7 @@ func (d *Desk) hold(ctx context.Context, o *object, b bound, m *Model, api wire)
 // make sends the call and hands on the answer.
 func (d *Desk) make(w http.ResponseWriter, r *http.Request, c *call) error {
 	defer func() {
-		began := time.Now()
-		// What cannot be settled stays held, and is charged in full when the run
-		// ends.
-		_ = d.Purse.Settle(context.WithoutCancel(r.Context()), c.certificate.Hold, c.charge())
-		c.made.Settled = time.Since(began)
+		d.Purse.Settle(c.certificate.Hold, c.charge())
 		c.account()
 		// What cannot be kept stops the next call, see recordable.
 		_ = c.record()

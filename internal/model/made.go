@@ -14,7 +14,6 @@ type Made struct {
 	Began   time.Time
 	Held    time.Duration // that holding the cost took
 	Sent    time.Time     // zero where nothing was
-	Settled time.Duration // that settling took
 	Ended   time.Time
 	Status  int    // of the provider's answer; 0 where there was none
 	Usage   *Usage // as the provider reports it; nil where it does not

@@ -44,8 +44,9 @@ type Purse interface {
 	// Hold sets aside fixed and each for every unit that fits, of those that are
 	// wanted; at least one must. An error that says [ErrNoMoney] is for the box.
 	Hold(ctx context.Context, fixed, each proofbox.Money, wanted int64, detail string) (units int64, c proofbox.CapCertificate, err error)
-	// Settle charges what a hold has cost.
-	Settle(ctx context.Context, hold int64, charge proofbox.Money) error
+	// Settle charges what a hold has cost. Where it fails, the hold stays, and is
+	// charged in full when the run ends.
+	Settle(hold int64, charge proofbox.Money)
 }
 
 // ErrNoMoney is in the error of a purse that has not enough.

@@ -42,18 +42,17 @@ func (p *purse) Hold(_ context.Context, fixed, each proofbox.Money, wanted int64
 	return units, proofbox.CapCertificate{Hold: p.last, Bound: bound}, nil
 }
 
-func (p *purse) Settle(_ context.Context, hold int64, charge proofbox.Money) error {
+func (p *purse) Settle(hold int64, charge proofbox.Money) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	bound, ok := p.holds[hold]
 	if !ok {
-		return fmt.Errorf("there is no hold %d", hold)
+		panic(fmt.Sprintf("there is no hold %d", hold))
 	}
 	delete(p.holds, hold)
 	charge = min(charge, bound)
 	p.left += bound - charge
 	p.spent = append(p.spent, charge)
-	return nil
 }
 
 // prices are a dollar for a million tokens in, and ten for a million out: a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // job is work that waits for a transaction.
@@ -18,10 +19,20 @@ type job struct {
 // the disk is what a transaction costs, so whoever has the turn does the work of
 // all who have come meanwhile, each with a savepoint of its own, and waits once.
 func (l *Ledger) update(ctx context.Context, work func(*tx) error) error {
+	return l.see(l.queue(ctx, work))
+}
+
+// queue has work done before any that is asked for later.
+func (l *Ledger) queue(ctx context.Context, work func(*tx) error) *job {
 	j := &job{ctx: ctx, work: work, done: make(chan struct{})}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, j)
-	l.mu.Unlock()
+	return j
+}
+
+// see sees to it that a job is done.
+func (l *Ledger) see(j *job) error {
 	select {
 	case <-j.done:
 	case l.turn <- struct{}{}:
@@ -30,6 +41,19 @@ func (l *Ledger) update(ctx context.Context, work func(*tx) error) error {
 	}
 	return j.err
 }
+
+// later is see for a job that nobody waits for: most come to the disk with
+// somebody else's.
+func (l *Ledger) later(j *job) {
+	select {
+	case <-j.done:
+	case <-time.After(idleTime):
+		_ = l.see(j) // nobody waits for it
+	}
+}
+
+// idleTime is how long a job that nobody waits for may wait for company.
+const idleTime = 20 * time.Millisecond
 
 // lead has the turn: it does what waits, and gives the turn away.
 func (l *Ledger) lead() {

@@ -3,6 +3,7 @@ package spend_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -56,5 +57,77 @@ func TestCallersShareATransaction(t *testing.T) {
 	list, err := l.Balances(t.Context())
 	if err != nil || list[len(list)-1].Held != 101 {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// TestSettleSoonIsSeenAtOnce: a caller whose last call is over finds all of the
+// cap that it has not spent, although nobody has waited for the disk.
+func TestSettleSoonIsSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	l := fresh(t)
+	if err := l.SetCap(t.Context(), "team", proofbox.Total, 1000); err != nil {
+		t.Fatal(err)
+	}
+	for spent := proofbox.Money(0); spent < 1000; spent++ {
+		h, err := l.Reserve(t.Context(), claim(1000-spent, 0, 0, 0)) // all that is left
+		if err != nil {
+			t.Fatalf("after %d: %v", spent, err)
+		}
+		l.SettleSoon(h.ID, 1)
+	}
+	_, err := l.Reserve(t.Context(), claim(1, 0, 0, 0))
+	if _, refused := errors.AsType[*spend.Refused](err); !refused {
+		t.Errorf("beyond the cap: %v", err)
+	}
+}
+
+// TestSettleSoonIsKept: what was asked for is done before the ledger is closed;
+// where it fails, the hold stays and is charged in full.
+func TestSettleSoonIsKept(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spend.db")
+	charged := func(l *spend.Ledger) proofbox.Money {
+		got, err := l.Charged(t.Context(), "team/anna")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	reserve := func(l *spend.Ledger) int64 {
+		h, err := l.Reserve(t.Context(), claim(100, 0, 0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.ID
+	}
+	l, err := spend.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SettleSoon(reserve(l), 7)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = spend.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if got := charged(l); got != 7 {
+		t.Errorf("after it was closed, %d are charged", got)
+	}
+	lost := reserve(l)
+	spend.CrashAt(l, func(name string) error {
+		if name == "a settlement" {
+			return errors.New("the disk is full")
+		}
+		return nil
+	})
+	l.SettleSoon(lost, 7)
+	if got := charged(l); got != 7 {
+		t.Errorf("a settlement that has failed makes it %d", got)
+	}
+	spend.CrashAt(l, nil)
+	if n, err := l.Abandon(t.Context(), claim(0, 0, 0, 0).Owner); n != 1 || err != nil || charged(l) != 107 {
+		t.Errorf("%d abandoned, %v: %d charged", n, err, charged(l))
 	}
 }

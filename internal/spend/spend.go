@@ -83,10 +83,12 @@ func Open(path string) (*Ledger, error) {
 	return l, nil
 }
 
-// Close closes the ledger. What is held stays held.
+// Close closes the ledger, when everything that was asked for is done. What is
+// held stays held.
 func (l *Ledger) Close() error {
 	l.turn <- struct{}{}
 	defer func() { <-l.turn }()
+	l.commit(l.take())
 	return errors.Join(l.conn.Close(), l.db.Close())
 }
 
@@ -195,6 +197,16 @@ func (l *Ledger) Settle(ctx context.Context, hold int64, charge proofbox.Money) 
 		panic(fmt.Sprintf("spend: a charge of %s USD", charge))
 	}
 	return l.update(ctx, func(t *tx) error { return t.settle(hold, charge) })
+}
+
+// SettleSoon is Settle without waiting for the disk. Whoever looks at the ledger
+// in this process finds the hold settled from now on; a crash before it is on the
+// disk leaves it held, to be charged in full by [Ledger.Abandon].
+func (l *Ledger) SettleSoon(hold int64, charge proofbox.Money) {
+	if charge < 0 {
+		panic(fmt.Sprintf("spend: a charge of %s USD", charge))
+	}
+	go l.later(l.queue(context.Background(), func(t *tx) error { return t.settle(hold, charge) }))
 }
 
 // Abandon charges every open hold of an owner who will not settle it any more,
