@@ -61,14 +61,14 @@ var layers = map[string]layer{
 	".": {tests: []string{"internal/boxfile"}, why: "the vocabulary is plain data that everything may speak"},
 
 	// the ground
-	"internal/policy":   {ours: []string{"."}, theirs: []string{net}, why: "decisions are a pure function of risk and host"},
-	"internal/audit":    {ours: []string{"."}, theirs: []string{mod, dsse, sys}, why: "the record trusts nothing but well-known cryptography"},
-	"internal/boxfile":  {ours: []string{"."}, theirs: []string{yaml}, why: "reading a declaration decides nothing"},
-	"internal/terminal": {ours: []string{"."}, theirs: []string{unicode, term}, why: "escaping knows bytes, not boxes"},
-	"internal/hazard":   {ours: []string{"."}, theirs: []string{unicode}, why: "what a change would run is a question of its path and bytes; pure"},
-	"internal/debian":   {theirs: []string{sys}, tests: []string{"internal/box/boxtest"}, why: "making a base needs apt and a disk, and no box"},
+	"internal/policy":    {ours: []string{"."}, theirs: []string{net}, why: "decisions are a pure function of risk and host"},
+	"internal/audit":     {ours: []string{"."}, theirs: []string{mod, dsse, sys}, why: "the record trusts nothing but well-known cryptography"},
+	"internal/boxfile":   {ours: []string{"."}, theirs: []string{yaml}, why: "reading a declaration decides nothing"},
+	"internal/terminal":  {ours: []string{"."}, theirs: []string{unicode, term}, why: "escaping knows bytes, not boxes"},
+	"internal/hazard":    {ours: []string{"."}, theirs: []string{unicode}, why: "what a change would run is a question of its path and bytes; pure"},
+	"internal/debian":    {theirs: []string{sys}, tests: []string{"internal/box/boxtest"}, why: "making a base needs apt and a disk, and no box"},
 	"internal/telemetry": {why: "the forms of others, whatever goes on"},
-	"internal/attach":   {ours: []string{"."}, theirs: []string{yamux}, why: "client and api share the wire, not each other"},
+	"internal/attach":    {ours: []string{"."}, theirs: []string{yamux}, why: "client and api share the wire, not each other"},
 
 	// the nouns
 	"internal/door":        {ours: []string{"."}, theirs: []string{yamux, sys}, why: "the protocol, and the host's end"},
