@@ -97,7 +97,8 @@ func inspected() []Probe {
 		{ID: "J27b", Title: "send a secret in a body, where none is put in", Attack: says("POST http://"+allowedName+"/ HTTP/1.1\r\nHost: "+allowedName+"\r\nTransfer-Encoding: chunked\r\n\r\n48\r\n{token}$"+secretName+"\r\n0\r\n\r\n", ""), Oracle: tellsSecret("outside")},
 		{ID: "J27c", Title: "have a server say a secret again", Attack: []string{"proxy-opened", fronted, "GET", "/open/{token}", "Authorization: Bearer $" + secretName}, Oracle: learnsSecret()},
 		{ID: "J27d", Title: "have a server say a secret again, encoded", Attack: []string{"proxy-opened", fronted, "GET", "/open/{token}/base64", "Authorization: Bearer $" + secretName}, Oracle: learnsSecret()},
-		{ID: "J29", Title: "go on where the host was taken away", Attack: []string{"proxy-stream", tunnel(allowedName + ":8443"), "{token}"}, Oracle: goesOn(allowedName, "outside"), Alone: true},
+		{ID: "J29b", Title: "send before the rules are there", Not: nowhereFor("no rule is what keeps a box from the network, so there is no such time")},
+		{ID: "J29a", Title: "go on where the host was taken away", Attack: []string{"proxy-stream", tunnel(allowedName + ":8443"), "{token}"}, Oracle: goesOn(allowedName, "outside"), Alone: true},
 	}
 }
 
