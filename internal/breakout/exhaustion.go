@@ -29,7 +29,7 @@ func exhaustion() []Probe {
 		{ID: "K2", Title: "take more memory than the limit", Attack: []string{"hoard", "734003200"}, Oracle: holdsMemory(500 << 20), Box: memory(256), Twin: memory(2048), UserOnly: true, MayEnd: true, Not: noMemory()},
 		{ID: "K3a", Title: "write more than the disk limit", Attack: []string{"fill", "{token}", "100663296"}, Oracle: holdsBytes(80 << 20), Box: disk(64), Twin: disk(512), UserOnly: true, Alone: true, Not: noView()},
 		{ID: "K3b", Title: "make more files than the disk limit is for", Attack: []string{"crumble", "{token}", "12000"}, Oracle: holdsFiles(10000), Box: disk(64), Twin: disk(512), UserOnly: true, Alone: true, Not: noView()},
-		{ID: "K4a", Title: "fill the host's disk with the record of the run", Attack: []string{"flood", "12582912"}, Oracle: recorded(4 << 20), Box: said(1), Twin: said(64), UserOnly: true, MayEnd: true},
+		{ID: "K4a", Title: "fill the host's disk with the record of the run", Attack: []string{"flood", "4194304"}, Oracle: recorded(5 << 19), Box: said(1), Twin: said(64), UserOnly: true, MayEnd: true},
 		{ID: "K5a", Title: "open so many files that the host's table is full", Attack: []string{"raise-limit", "nofile"}, Oracle: fillsTable(), Twin: unlimited, Not: ownCounts()},
 		{ID: "K5b", Title: "take the host's user every instance of inotify", Attack: []string{"watchers", "48"}, Oracle: holdsMany("an instance of inotify", 40, func(d descriptor) bool { return d.link == "anon_inode:inotify" }), Twin: unlimited, Not: ownCounts()},
 		{ID: "K5c", Title: "take the host's user every timer", Attack: []string{"timers", "6000"}, Oracle: waiting(5000), Twin: unlimited, Not: ownCounts()},
