@@ -131,13 +131,13 @@ func (d *Desk) make(w http.ResponseWriter, r *http.Request, c *call) error {
 	return c.handOn(w, in)
 }
 
-// charge is what the call costs: by the provider's report at its end, else in
-// full.
+// charge is what the call costs: by the provider's report at its end, where that
+// can be, else in full.
 func (c *call) charge() proofbox.Money {
 	switch {
 	case !c.sent || c.refused:
 		return 0
-	case c.report.known && c.report.ended:
+	case c.report.known && c.report.ended && c.report.usage.credible():
 		return c.Prices.cost(c.report.usage)
 	default:
 		return c.certificate.Bound

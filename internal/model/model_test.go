@@ -119,9 +119,10 @@ func TestSettling(t *testing.T) {
 	}{
 		"whole":                     {chat, question, 200, "application/json", `{"object":"chat.completion",` + openAIUsage + `}`, 150 * micro},
 		"no usage":                  {chat, question, 200, "application/json", `{"object":"chat.completion"}`, held(question)},
-		"zero usage":                {chat, question, 200, "application/json", `{"object":"chat.completion","usage":{"prompt_tokens":0,"completion_tokens":0}}`, 0},
+		"zero usage":                {chat, question, 200, "application/json", `{"object":"chat.completion","usage":{"prompt_tokens":0,"completion_tokens":0}}`, held(question)},
 		"usage beyond the bound":    {chat, question, 200, "application/json", `{"object":"chat.completion","usage":{"prompt_tokens":100000000,"completion_tokens":9223372036854775807}}`, held(question)},
-		"usage below zero":          {chat, question, 200, "application/json", `{"object":"chat.completion","usage":{"prompt_tokens":-5,"completion_tokens":-5}}`, 0},
+		"usage below zero":          {chat, question, 200, "application/json", `{"object":"chat.completion","usage":{"prompt_tokens":-5,"completion_tokens":-5}}`, held(question)},
+		"usage partly below zero":   {chat, question, 200, "application/json", `{"object":"chat.completion","usage":{"prompt_tokens":100,"completion_tokens":-90}}`, held(question)},
 		"HTML":                      {chat, question, 200, "text/html", `<html>`, held(question)},
 		"refused":                   {chat, question, 400, "application/json", `{"error":{}}`, 0},
 		"too many":                  {chat, question, 429, "application/json", `{"error":{}}`, 0},

@@ -14,6 +14,12 @@ const million = 1_000_000
 // Usage is what a provider says a call has used.
 type Usage proofbox.TokenUsage
 
+// credible says whether it can be: no call takes less than a token in, or gives
+// any back.
+func (u Usage) credible() bool {
+	return min(u.Input, u.CacheRead, u.CacheWrite, u.CacheWrite1h, u.Output) >= 0 && u.input() > 0
+}
+
 // input is all that was not written by the model.
 func (u Usage) input() int64 {
 	sum := int64(0)

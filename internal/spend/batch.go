@@ -109,8 +109,10 @@ func (t *tx) each(jobs []*job) error {
 			return err
 		}
 	}
-	_, err := t.write("the end", `COMMIT`)
-	return err
+	if _, err := t.write("the end", `COMMIT`); err != nil {
+		return err
+	}
+	return t.present()
 }
 
 // do does one job, or nothing of it. An error is the transaction's own.

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,8 @@ import (
 // several processes may have the same one open.
 type Ledger struct {
 	db   *sql.DB
+	path string
+	file os.FileInfo // what was opened there
 	now  func() time.Time
 	step func(name string) error // nil but for a test that crashes between two writes
 
@@ -73,14 +76,30 @@ func Open(path string) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger %q: %w", path, err)
 	}
-	l := &Ledger{db: db, now: time.Now, turn: make(chan struct{}, 1), statements: map[string]*sql.Stmt{}}
+	l := &Ledger{db: db, path: path, now: time.Now, turn: make(chan struct{}, 1), statements: map[string]*sql.Stmt{}}
 	if l.conn, err = db.Conn(context.Background()); err == nil {
 		_, err = l.conn.ExecContext(context.Background(), schema)
+	}
+	if err == nil {
+		l.file, err = os.Stat(path)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the ledger %q: %w", path, err), db.Close())
 	}
 	return l, nil
+}
+
+// present says why the ledger is not where it was opened: what is written to a
+// file without a name is found by nobody.
+func (l *Ledger) present() error {
+	now, err := os.Stat(l.path)
+	if err == nil && !os.SameFile(now, l.file) {
+		err = errors.New("there is another file in its place")
+	}
+	if err != nil {
+		return fmt.Errorf("the ledger %q has gone, and nothing can be spent without it: %w; start proofbox again to begin a new one", l.path, err)
+	}
+	return nil
 }
 
 // Close closes the ledger, when everything that was asked for is done. What is

@@ -454,3 +454,59 @@ func BenchmarkReserveAndSettle(b *testing.B) {
 		})
 	}
 }
+
+// TestFullDisk: what cannot be written is not held, and the ledger goes on when
+// there is room again.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	l := fresh(t)
+	pages := func(text string) {
+		if err := spend.Alter(t.Context(), l, "PRAGMA max_page_count = "+text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pages("1") // no more than there are
+	var err error
+	held := 0
+	for range 2000 {
+		c := claim(1, 0, 0, 0)
+		c.Detail = strings.Repeat("x", 100)
+		if _, err = l.Reserve(t.Context(), c); err != nil {
+			break
+		}
+		held++
+	}
+	if err == nil || !strings.Contains(err.Error(), "full") {
+		t.Fatalf("%d holds fit on a full disk: %v", held, err)
+	}
+	pages("1000000")
+	if _, err := l.Reserve(t.Context(), claim(1, 0, 0, 0)); err != nil {
+		t.Errorf("when there is room again: %v", err)
+	}
+	if r := sound(t, l); r.Open != held+1 {
+		t.Errorf("%d holds, want %d", r.Open, held+1)
+	}
+}
+
+// TestLedgerThatHasGone: nothing is free because the file was removed, or another
+// one is in its place.
+func TestLedgerThatHasGone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "spend.db")
+	l := open(t, path)
+	if _, err := l.Reserve(t.Context(), claim(1, 0, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Reserve(t.Context(), claim(1, 0, 0, 0)); err == nil || !strings.Contains(err.Error(), "has gone") {
+		t.Errorf("without its file: %v", err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Reserve(t.Context(), claim(1, 0, 0, 0)); err == nil || !strings.Contains(err.Error(), "another file") {
+		t.Errorf("with another in its place: %v", err)
+	}
+}
