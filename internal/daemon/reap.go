@@ -49,7 +49,7 @@ func (d *Daemon) reapRun(ctx context.Context, id string) error {
 	if run.State != proofbox.Ended {
 		run.State, run.Ended, run.ExitCode, run.Finish = proofbox.Ended, "its supervisor died", proofbox.ExitFailed, now
 	}
-	if err := d.settle(ctx, run); err != nil {
+	if err := errors.Join(d.recallDenied(run), d.settle(ctx, run)); err != nil {
 		return err
 	}
 	run.Teardown = &proofbox.Teardown{Run: id, Clean: box.Clean(objects), Time: now, Objects: objects, By: "reaper"}
