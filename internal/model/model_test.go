@@ -108,8 +108,7 @@ func TestSettling(t *testing.T) {
 		return proofbox.Money(len(body)+2048)*micro + 10*10*micro
 	}
 	stream := strings.Replace(question, `"max_tokens":10`, `"max_tokens":10,"stream":true`, 1)
-	// The wish for a usage report is written into a stream.
-	const wished = len(`"stream_options":{"include_usage":true},`)
+	const wished = len(`"stream_options":{"include_usage":true},`) // is written into a stream
 	for name, c := range map[string]struct {
 		path, body string
 		status     int
