@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"proofbox"
+	"proofbox/internal/hazard"
 	"proofbox/internal/terminal"
 )
 
@@ -56,9 +57,9 @@ func (a *app) diffCommand() *cobra.Command {
 			if writers && !a.json {
 				return a.showWriters(diff)
 			}
-			var folded folding
+			var folded hazard.Folding
 			if len(paths) == 0 {
-				folded = fold(diff.Changes)
+				folded = hazard.Fold(diff.Changes)
 			}
 			return a.showDiff(diff, stat, raw, folded)
 		},
@@ -127,7 +128,7 @@ func (a *app) inWorkspace(ctx context.Context, run, path string) (string, error)
 	return inside, nil
 }
 
-func (a *app) showDiff(d proofbox.Diff, stat, raw bool, folded folding) error {
+func (a *app) showDiff(d proofbox.Diff, stat, raw bool, folded hazard.Folding) error {
 	switch {
 	case a.json:
 		return a.document(d)
@@ -189,12 +190,12 @@ func colourOf(line string) string {
 }
 
 // showStat lists changes, one a line.
-func (a *app) showStat(d proofbox.Diff, folded folding) {
+func (a *app) showStat(d proofbox.Diff, folded hazard.Folding) {
 	insertions, deletions := 0, 0
 	for _, c := range d.Changes {
 		a.printf("  %-8s  %-14s  %s\n", c.Action(), amount(c), describePath(c))
 		a.showNotes(c)
-		if folded.over(c.Path) == "" {
+		if folded.Over(c.Path) == "" {
 			a.showHazards(c)
 		}
 		if sum := folded[c.Path]; sum != "" {

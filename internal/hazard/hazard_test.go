@@ -112,13 +112,13 @@ func TestModes(t *testing.T) {
 	} {
 		c.Before.Mode, c.After.Mode = os.FileMode(x.before), os.FileMode(x.after)
 		list := Of(c, x.textBefore, x.textNow)
-		if got := rulesOf(list); got != x.want {
+		if got := brokenRules(list); got != x.want {
 			t.Errorf("%s: %q, want %q", name, got, x.want)
 		}
 	}
 }
 
-func rulesOf(list []proofbox.Hazard) string {
+func brokenRules(list []proofbox.Hazard) string {
 	var names []string
 	for _, h := range list {
 		names = append(names, h.Rule)
@@ -142,7 +142,7 @@ func TestHiddenText(t *testing.T) {
 			t.Errorf("%q was there before: %v", line, list)
 		}
 	}
-	if list := Of(added("a\u202eb"), "", ""); rulesOf(list) != "hidden-name" {
+	if list := Of(added("a\u202eb"), "", ""); brokenRules(list) != "hidden-name" {
 		t.Errorf("a name that hides: %v", list)
 	}
 }

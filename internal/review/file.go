@@ -27,7 +27,7 @@ type file struct {
 type textLine struct {
 	text string
 	hunk int // index of its hunk, -1 for none
-	n    int // which line of its hunk, from 1; 0 for its head and notes
+	n    int // which line of its hunk, from 1; 0 for its head, negative for what belongs to a line
 }
 
 // open fetches the text of a change.
@@ -52,30 +52,57 @@ func (m *model) openFile(o opened) {
 	}
 	c := o.diff.Changes[0]
 	m.seen[c.Path] = true
-	m.file = newFile(c, string(o.diff.Text))
+	m.file = newFile(c, string(o.diff.Text), m.width-gutterWidth)
+	m.file.toHunk(max(1, m.height-5))
 }
 
-func newFile(c proofbox.Change, diff string) *file {
+// toHunk puts the cursor on the first hunk, where what is said before it is on the
+// same screen.
+func (f *file) toHunk(height int) {
+	if f.hunk() == nil {
+		f.jump(1)
+	}
+	if f.cursor >= height {
+		f.cursor = 0
+	}
+}
+
+// gutterWidth is how many columns before each line say what was decided.
+const gutterWidth = 4
+
+// newFile lays out a change. What is said of it is broken at a width; its text is
+// not.
+func newFile(c proofbox.Change, diff string, width int) *file {
 	f := &file{change: c, from: -1}
 	add := func(text string, hunk, n int) { f.text = append(f.text, textLine{text, hunk, n}) }
+	say := func(sign, text string) {
+		for i, line := range wrap([]string{terminal.Escape(strings.ReplaceAll(text, "\n", `\n`))}, width-1) {
+			if add(sign+line, -1, 0); i == 0 {
+				sign = " "
+			}
+		}
+	}
 	for _, h := range c.Hazards {
 		where := ""
 		if h.Line > 0 {
 			where = fmt.Sprintf("line %d ", h.Line)
 		}
-		add("! "+where+h.Words, -1, 0)
+		say("!", where+h.Words)
+	}
+	if c.From != "" {
+		say("#", origin(c))
 	}
 	for _, n := range c.Notes {
-		add("# it "+n, -1, 0)
+		say("#", "it "+n)
 	}
 	for _, p := range c.Packages {
-		add("# package "+p.Words(), -1, 0)
+		say("#", "package "+p.Words())
 	}
 	if w := c.Writers; w != nil {
-		add("# it was written by "+writers(w), -1, 0)
+		say("#", "it was written by "+writers(w))
 	}
 	if c.Refused != "" {
-		add("! never kept: "+c.Refused, -1, 0)
+		say("!", "never kept: "+c.Refused)
 	}
 	if len(c.Hunks) == 0 {
 		for line := range strings.Lines(diff) {
@@ -87,11 +114,8 @@ func newFile(c proofbox.Change, diff string) *file {
 		n := 0
 		for line := range strings.Lines(string(h.Text)) {
 			line = strings.TrimSuffix(line, "\n")
-			if h.N == 0 || strings.HasPrefix(line, "\\") || n == 0 && strings.HasPrefix(line, "@@") {
-				add(line, i, 0)
-				if n == 0 && h.N > 0 && strings.HasPrefix(line, "@@") {
-					n = 1
-				}
+			if n > 0 && (h.N == 0 || strings.HasPrefix(line, "\\")) {
+				add(line, i, -1)
 				continue
 			}
 			add(line, i, n)
@@ -135,6 +159,9 @@ func (m *model) fileKey(key string) tea.Cmd {
 		return nil
 	}
 	i := indexOf(m.diff.Changes, f.change.Path)
+	if len(f.change.Hunks) == 0 && strings.Contains("ynu", key) {
+		key = strings.ToUpper(key) // it is one whole
+	}
 	switch key {
 	case "esc", "left", "h":
 		if f.from >= 0 {
@@ -193,12 +220,19 @@ func (f *file) jump(by int) {
 	}
 }
 
-// block makes a range of the changed lines around the cursor.
+// block makes a range of the changed lines around the cursor, or of the next ones
+// in its hunk.
 func (f *file) block() string {
-	if len(f.text) == 0 || !f.text[f.cursor].changed() {
-		return "the cursor is on no changed line"
+	from := f.cursor
+	for from < len(f.text) && !f.text[from].changed() {
+		if from++; from == len(f.text) || f.text[from].hunk != f.text[f.cursor].hunk {
+			return "there is no changed line here or below in this hunk"
+		}
 	}
-	from, to := f.cursor, f.cursor
+	if from == len(f.text) {
+		return "there is nothing here"
+	}
+	to := from
 	for from > 0 && f.text[from-1].changed() {
 		from--
 	}
@@ -271,9 +305,6 @@ func (m *model) hunkChoice(i int, choice proofbox.Choice) tea.Cmd {
 	switch {
 	case i < 0:
 		return nil
-	case len(f.change.Hunks) == 0:
-		m.status = "this change has no hunks: Y keeps it as a whole, N discards it"
-		return nil
 	case h == nil:
 		m.status = "the cursor is in no hunk: tab goes to one"
 		return nil
@@ -317,6 +348,14 @@ func (m *model) setPartly(i int, partly bool) {
 	}
 }
 
+// keys names the keys that do something here.
+func (f *file) keys() string {
+	if len(f.change.Hunks) == 0 {
+		return "y keep  n discard  u undecide  > < shift  ? help  esc back"
+	}
+	return "tab next  y n u hunk  Y N U file  v range  b block  s sides  ? help  esc back"
+}
+
 // lines draws the part of the change that fits.
 func (f *file) lines(width, height int) []string {
 	out := []string{bold(fit(" "+terminal.Name(string(f.change.Path))+"  ("+f.change.Action()+")", width))}
@@ -338,7 +377,11 @@ func (f *file) line(i, width int) string {
 	if l.hunk >= 0 {
 		gutter = f.gutter(l)
 	}
-	line := fit(gutter+shifted(expand(terminal.Escape(l.text)), f.shift), width)
+	shift := f.shift
+	if l.n <= 0 && len(f.change.Hunks) > 0 {
+		shift = 0 // what is said of the change and its hunks stays in sight
+	}
+	line := fit(gutter+shifted(expand(terminal.Escape(l.text)), shift), width)
 	if f.marked(i) {
 		return reverse(pad(line, width))
 	}
@@ -378,10 +421,7 @@ func (f *file) gutter(l textLine) string {
 	if h.Kept && len(h.Lines) > 0 && l.n == 0 {
 		mark = "p"
 	}
-	switch {
-	case l.n == 0 && strings.HasPrefix(l.text, "\\"):
-		return "    "
-	case l.n == 0:
+	if l.n == 0 {
 		return "[" + mark + "] "
 	}
 	if !l.changed() || len(h.Lines) > 0 && !slices.Contains(h.Lines, l.n) {

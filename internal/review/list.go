@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"proofbox"
+	"proofbox/internal/hazard"
 	"proofbox/internal/terminal"
 )
 
@@ -31,6 +32,8 @@ type list struct {
 	rows   []row
 	shown  []row // without those in closed folders
 	closed map[string]bool
+	outer  map[string]bool // closed folders of the list that is searched, nil without a search
+	sums   hazard.Folding  // of folders that are closed at first, what their changes would run
 	cursor int
 	top    int
 	partly map[proofbox.Raw]bool // changes of which some hunks are decided on
@@ -104,12 +107,84 @@ func (l *list) wants(c proofbox.Change) bool {
 	return true
 }
 
-// at puts the cursor where another list had it, and closes the same folders.
+// at puts the cursor on what another list had it on, or near there, and closes the
+// same folders.
 func (l *list) at(old *list) *list {
-	l.closed = old.closed
+	l.inherit(old)
 	l.changed()
 	l.cursor = min(old.cursor, max(0, len(l.shown)-1))
+	if old.cursor < len(old.shown) {
+		l.reveal(old.shown[old.cursor])
+	}
 	return l
+}
+
+// reveal puts the cursor on what a row of another list stands for, and opens the
+// folders in which it lies, where it is listed here at all.
+func (l *list) reveal(was row) {
+	at := slices.IndexFunc(l.rows, was.same)
+	if at < 0 {
+		return
+	}
+	for i, depth := at, l.rows[at].depth; depth > 0; i-- {
+		if r := l.rows[i]; r.folder != "" && r.depth < depth {
+			delete(l.closed, r.folder)
+			depth = r.depth
+		}
+	}
+	l.changed()
+	l.cursor = max(0, slices.IndexFunc(l.shown, was.same))
+}
+
+// inherit takes over which folders are closed. What is searched for is found in all
+// of them.
+func (l *list) inherit(old *list) {
+	l.sums = old.sums
+	switch {
+	case (l.search == "") == (old.search == ""):
+		l.closed, l.outer = old.closed, old.outer
+	case l.search == "":
+		l.closed = old.outer
+	default:
+		l.outer = old.closed
+	}
+}
+
+// fold closes new folders that bring many hazards: an installed package has
+// hundreds.
+func (l *list) fold(sums hazard.Folding) {
+	l.sums = sums
+	for folder := range sums {
+		l.closed[string(folder)+"/"] = true
+	}
+	l.changed()
+}
+
+// same says whether two rows stand for the same.
+func (r row) same(o row) bool {
+	return r.folder == o.folder && (r.folder != "" || r.change == o.change)
+}
+
+// toChange puts the cursor on the first change that is listed.
+func (l *list) toChange() {
+	if i := slices.IndexFunc(l.shown, func(r row) bool { return r.change >= 0 && r.folder == "" }); i >= 0 {
+		l.cursor = i
+	}
+}
+
+// narrowed says which changes are listed, where it is not all.
+func (l *list) narrowed() string {
+	var parts []string
+	if l.filter != all {
+		parts = append(parts, l.filter.String())
+	}
+	if l.search != "" {
+		parts = append(parts, "/"+terminal.Escape(l.search))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "listed: " + strings.Join(parts, ", ") + " (esc lists all)"
 }
 
 // changed hides what lies in closed folders.
@@ -142,7 +217,9 @@ func (m *model) listKey(key string) tea.Cmd {
 	case "f":
 		f := (l.filter + 1) % 3
 		m.list = newList(m.diff.Changes, f, l.search).at(l)
-		m.status = "listed: " + f.String()
+		if f == all {
+			m.status = "listed: " + f.String()
+		}
 	case "/":
 		m.search = new(string)
 	case "esc":
@@ -199,10 +276,21 @@ func moves(key string, at, n, page int) (int, bool) {
 	return max(0, min(at, n-1)), true
 }
 
+// nothing says why nothing is listed.
+func (l *list) nothing(changes int) string {
+	switch {
+	case changes == 0:
+		return "The run has changed nothing. q leaves."
+	case l.search != "":
+		return "No path has that in it. esc lists all again."
+	}
+	return "There is nothing of that kind. f changes the filter, esc lists all."
+}
+
 // lines draws the part of the list that fits.
 func (l *list) lines(changes []proofbox.Change, width, height int) []string {
 	if len(l.shown) == 0 {
-		return []string{"", "  Nothing is listed: " + l.filter.String() + ". f changes the filter, esc shows all."}
+		return []string{"", "  " + l.nothing(len(changes))}
 	}
 	l.top = window(l.top, l.cursor, len(l.shown), height)
 	var out []string
@@ -239,7 +327,11 @@ func (l *list) line(r row, changes []proofbox.Change) string {
 		if r.change >= 0 {
 			mark, act = l.mark(changes[r.change]), action(changes[r.change])+" "
 		}
-		return fmt.Sprintf(" %s   %s%s %s%s  (%d%s)", mark, indent, sign, act, terminal.Name(name), len(r.below), l.folderHazards(r, changes))
+		text := fmt.Sprintf(" %s   %s%s %s%s  (%d%s)", mark, indent, sign, act, terminal.Name(name), len(r.below), l.folderHazards(r, changes))
+		if sum := l.sums[proofbox.Raw(strings.TrimSuffix(r.folder, "/"))]; sum != "" && l.closed[r.folder] {
+			text += "  " + sum
+		}
+		return text
 	}
 	c := changes[r.change]
 	name := string(c.Path)[strings.LastIndexByte(string(c.Path), '/')+1:]
@@ -247,14 +339,14 @@ func (l *list) line(r row, changes []proofbox.Change) string {
 	if len(c.Hazards) > 0 {
 		danger = "!"
 	}
-	text := fmt.Sprintf(" %s %s %s%s %s%s", l.mark(c), danger, indent, action(c), terminal.Name(name), amount(c))
+	text := fmt.Sprintf(" %s %s %s%s %s%s", l.mark(c), danger, indent, action(c), terminal.Name(name)+became(c), amount(c))
 	switch {
 	case len(c.Hazards) > 0:
 		text += "  " + terminal.Escape(c.Hazards[0].Words)
 	case c.Refused != "":
 		text += "  never kept: " + terminal.Escape(c.Refused)
 	case c.From != "":
-		text += "  from " + terminal.Name(string(c.From))
+		text += "  " + origin(c)
 	}
 	return text
 }
@@ -295,8 +387,30 @@ func action(c proofbox.Change) string {
 	return map[string]string{"added": "A", "deleted": "D", "modified": "M"}[c.Action()]
 }
 
+// became says where a link leads and how a mode has changed.
+func became(c proofbox.Change) string {
+	switch {
+	case c.After.Kind == proofbox.Symlink:
+		return " → " + terminal.Name(string(c.After.Target))
+	case c.Before.Kind == c.After.Kind && c.Before.Mode != c.After.Mode:
+		return fmt.Sprintf(" (mode %o → %o)", c.Before.Mode.Perm(), c.After.Mode.Perm())
+	}
+	return ""
+}
+
+// origin says where an added file's bytes are from.
+func origin(c proofbox.Change) string {
+	verb := "copied"
+	if c.Renamed {
+		verb = "renamed"
+	}
+	return fmt.Sprintf("%s from %s, %d%% the same", verb, terminal.Name(string(c.From)), c.Share)
+}
+
 func amount(c proofbox.Change) string {
 	switch {
+	case c.After.Kind == proofbox.Symlink:
+		return ""
 	case c.Binary || c.Large:
 		return fmt.Sprintf("  %s → %s", proofbox.Size(c.Before.Size).Rounded(), proofbox.Size(c.After.Size).Rounded())
 	case c.Insertions+c.Deletions > 0:

@@ -15,6 +15,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"proofbox"
+	"proofbox/internal/hazard"
 	"proofbox/internal/terminal"
 )
 
@@ -33,6 +34,7 @@ func Open(ctx context.Context, run Run) (tea.Model, error) {
 	}
 	m := &model{ctx: ctx, run: run, diff: diff, width: 80, height: 24, seen: map[proofbox.Raw]bool{}}
 	m.list = newList(diff.Changes, all, "")
+	m.list.fold(hazard.Fold(diff.Changes))
 	return m, nil
 }
 
@@ -186,6 +188,7 @@ func (m *model) typeSearch(key, text string) {
 		return
 	case key == "enter":
 		m.search = nil
+		m.list.toChange()
 		return
 	case key == "backspace":
 		if r := []rune(*m.search); len(r) > 0 {
@@ -194,7 +197,10 @@ func (m *model) typeSearch(key, text string) {
 	default:
 		*m.search += text
 	}
-	m.list = newList(m.diff.Changes, m.list.filter, *m.search)
+	found := newList(m.diff.Changes, m.list.filter, *m.search)
+	found.inherit(m.list)
+	found.changed()
+	m.list = found
 }
 
 // decide notes a choice here at once, and sends it after those before it: two at
@@ -329,7 +335,7 @@ func (m *model) afterKeep(k kept) tea.Cmd {
 		m.failed(k.err)
 		return nil
 	}
-	lines := []string{fmt.Sprintf("Applied to %s: %s.", terminal.Name(k.receipt.Original), changes(len(k.receipt.Kept)))}
+	lines := []string{fmt.Sprintf("Applied to %s: %s.", terminal.Name(k.receipt.Original), applied(k.receipt.Kept))}
 	for _, p := range k.receipt.Merged {
 		lines = append(lines, "merged with what had changed there: "+terminal.Name(string(p)))
 	}
@@ -339,6 +345,25 @@ func (m *model) afterKeep(k kept) tea.Cmd {
 	m.read("Kept", append(lines, "", "`proofbox undo "+m.diff.Run+"` takes it back.")...)
 	m.file = nil
 	return m.reload()
+}
+
+// applied counts what was kept, and by themselves the new folders, which come with
+// what lies in them.
+func applied(kept []proofbox.Change) string {
+	folders := 0
+	for _, c := range kept {
+		if c.Before.Kind == proofbox.Absent && c.After.Kind == proofbox.Folder {
+			folders++
+		}
+	}
+	switch n := changes(len(kept) - folders); {
+	case folders == 0:
+		return n
+	case folders == 1:
+		return n + ", and a new folder"
+	default:
+		return fmt.Sprintf("%s, and %d new folders", n, folders)
+	}
 }
 
 func (m *model) reload() tea.Cmd {
@@ -371,7 +396,7 @@ func (m *model) screen() []string {
 	case m.help:
 		body, keys = strings.Split(help, "\n"), "any key goes on"
 	case m.file != nil:
-		body, keys = m.file.lines(m.width, height), "tab next  y n u hunk  Y N U file  v range  b block  s sides  ? help  esc back"
+		body, keys = m.file.lines(m.width, height), m.file.keys()
 	default:
 		body = m.list.lines(m.diff.Changes, m.width, height)
 	}
@@ -382,6 +407,9 @@ func (m *model) screen() []string {
 		body = append(body, "")
 	}
 	status := m.status
+	if status == "" && m.file == nil {
+		status = m.list.narrowed()
+	}
 	if m.search != nil {
 		status, keys = "/"+terminal.Escape(*m.search)+"▏", "enter goes to what is found  esc shows all again"
 	}

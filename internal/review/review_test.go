@@ -103,8 +103,50 @@ func keyPress(key string) tea.KeyPressMsg {
 	return tea.KeyPressMsg{Code: []rune(key)[0], Text: key}
 }
 
-// shown gives what is on the screen, without its styles.
-func shown(m *model) string { return ansi.Strip(strings.Join(m.screen(), "\n")) + "\n" }
+// shown gives what is on the screen, without its styles. Lines that the cursor is on
+// end with a mark.
+func shown(m *model) string {
+	lines := m.screen()
+	for i, line := range lines {
+		plain := ansi.Strip(line)
+		if i > 0 && strings.HasPrefix(line, "\x1b[7m") {
+			plain = ansi.Truncate(plain, m.width-1, "") + "◀"
+		}
+		lines[i] = plain
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// broad has a change of each kind, and an installed package.
+func broad() *recorded {
+	text := proofbox.Entry{Kind: proofbox.File, Mode: 0o644, Digest: "sha256:x"}
+	program := text
+	program.Mode = 0o755
+	absent, folder := proofbox.Entry{Kind: proofbox.Absent}, proofbox.Entry{Kind: proofbox.Folder, Mode: 0o755}
+	link := proofbox.Entry{Kind: proofbox.Symlink, Target: "guide\x1b.md"}
+	install := []proofbox.Hazard{{Rule: "package-scripts", Words: "runs its script \"install\" on the next install"}}
+	r := &recorded{diff: proofbox.Diff{Run: "abc", Original: "/home/me/project", Text: "diff --git a/docs/gone.md b/docs/gone.md\ndeleted file mode 100644\n--- a/docs/gone.md\n+++ /dev/null\n@@ -1 +0,0 @@\n-gone\n", Changes: []proofbox.Change{
+		{Path: "bin/tool", Before: text, After: program, Hash: "sha256:t", Hazards: []proofbox.Hazard{{Rule: "executable", Words: "has become executable: it runs when its name is called"}}, Hunks: []proofbox.Hunk{{Hash: "sha256:m", Text: "old mode 100644\nnew mode 100755\n"}}},
+		{Path: "docs/gone.md", Before: text, After: absent, Deletions: 1},
+		{Path: "docs/latest.md", Before: absent, After: link, Insertions: 1},
+		{Path: "empty", Before: absent, After: folder},
+		{Path: "img/logo.png", Before: proofbox.Entry{Kind: proofbox.File, Mode: 0o644, Size: 9000}, After: proofbox.Entry{Kind: proofbox.File, Mode: 0o644, Size: 12000}, Binary: true},
+		{Path: "node_modules", Before: absent, After: folder},
+	}}}
+	for n := range 12 {
+		dir := proofbox.Raw(fmt.Sprintf("node_modules/p%02d", n))
+		r.diff.Changes = append(r.diff.Changes, proofbox.Change{Path: dir, Before: absent, After: folder}, proofbox.Change{Path: dir + "/package.json", Before: absent, After: text, Hash: "sha256:p", Hazards: install, Insertions: 1})
+	}
+	r.diff.Changes = append(
+		r.diff.Changes,
+		proofbox.Change{
+			Path: "src/new.ts", Before: absent, After: text, From: "src/old.ts", Share: 97, Renamed: true, Insertions: 1, Hunks: []proofbox.Hunk{{N: 1, Hash: "sha256:n", Text: "@@ -0,0 +1 @@\n+x\n"}},
+			Notes: []string{"has changed 200 lines in nothing but line ends and blanks before them, and 1 otherwise, from line 51 on"}, Writers: &proofbox.Writers{Last: "sed", Names: []proofbox.Raw{"bash", "sed"}},
+		},
+		proofbox.Change{Path: "src/old.ts", Before: text, After: absent, Deletions: 1},
+	)
+	return r
+}
 
 // TestScreens holds screens against golden files. Every screen has as many lines
 // as the terminal, none wider than it, and no control character of the box.
@@ -130,10 +172,26 @@ func TestScreens(t *testing.T) {
 		"apply":     {80, 24, []string{"G", "up", "y", "a"}},
 		"applied":   {80, 24, []string{"G", "up", "y", "a", "y"}},
 		"bulk":      {80, 24, []string{"y", "G", "y"}},
+		"searched":  {80, 24, []string{"/", "m", "a", "i", "enter"}},
+		"found":     {80, 24, []string{"/", "m", "a", "i", "enter", "enter"}},
+
+		"not found":       {80, 24, []string{"/", "q", "q", "enter"}},
+		"block from head": {80, 24, []string{"/", "m", "a", "i", "enter", "enter", "b"}},
+		"broad":           {80, 24, nil},
+		"broad large":     {160, 50, []string{"G"}},
+		"broad unfolded":  {80, 24, []string{"/", "n", "o", "d", "e", "enter", "esc", "down"}},
+		"broad one whole": {80, 24, []string{"down", "down", "down", "enter", "y"}},
+		"broad renamed":   {60, 16, []string{"G", "up", "enter"}},
+		"broad mode":      {80, 24, []string{"down", "enter"}},
+		"broad risky":     {80, 24, []string{"f"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := screenOf(t, sample(), c.width, c.height, c.keys...)
+			run := sample()
+			if strings.HasPrefix(name, "broad") {
+				run = broad()
+			}
+			m := screenOf(t, run, c.width, c.height, c.keys...)
 			got := shown(m)
 			lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
 			if len(lines) != c.height {

@@ -56,7 +56,7 @@ func (f *file) sides(width, height int) (out []string) {
 	f.top = window(f.top, cursor, len(rows), height)
 	half := max(10, (width-3)/2)
 	for _, r := range rows[f.top:min(len(rows), f.top+height)] {
-		if r.old == r.new && f.text[r.old].n == 0 {
+		if r.old == r.new && f.text[r.old].n <= 0 {
 			out = append(out, f.line(r.old, width))
 			continue
 		}

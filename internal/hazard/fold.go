@@ -1,4 +1,4 @@
-package cli
+package hazard
 
 import (
 	"cmp"
@@ -14,16 +14,16 @@ import (
 // installed package has hundreds, and nobody reads them one by one.
 const foldFrom = 10
 
-// folding says which folders' hazards are summed up, and how.
-type folding map[proofbox.Raw]string
+// Folding says which folders' hazards are summed up, and how.
+type Folding map[proofbox.Raw]string
 
-// fold finds the new folders, not below another, that bring many hazards. The
+// Fold finds the new folders, not below another, that bring many hazards. The
 // changes are sorted by path.
-func fold(changes []proofbox.Change) folding {
-	found := folding{}
+func Fold(changes []proofbox.Change) Folding {
+	found := Folding{}
 	for i := range changes {
 		c := changes[i]
-		if c.After.Kind != proofbox.Folder || c.Before.Kind != proofbox.Absent || found.over(c.Path) != "" {
+		if c.After.Kind != proofbox.Folder || c.Before.Kind != proofbox.Absent || found.Over(c.Path) != "" {
 			continue
 		}
 		files, rules := 0, map[string]int{}
@@ -65,9 +65,9 @@ func count(rules map[string]int) string {
 	return strings.Join(names, ", ")
 }
 
-// over gives the folder that a path lies in and whose hazards are summed up; empty
+// Over gives the folder that a path lies in and whose hazards are summed up; empty
 // for none.
-func (f folding) over(path proofbox.Raw) proofbox.Raw {
+func (f Folding) Over(path proofbox.Raw) proofbox.Raw {
 	for i := range len(path) {
 		if path[i] == '/' && f[path[:i]] != "" {
 			return path[:i]
