@@ -82,6 +82,9 @@ type Change struct {
 	Partly bool `json:"partly,omitempty"`
 	// PartKept is true where some hunks are in the original, and not all.
 	PartKept bool `json:"part_kept,omitempty"`
+	// Rejected is the earlier run of the same original in which somebody has decided
+	// against the same change; empty for none. It decides nothing.
+	Rejected string `json:"rejected,omitempty"`
 	// Patched is true where all of the change is in [Diff.Patch].
 	Patched bool `json:"patched,omitempty"`
 	// Hunks are the parts of a change of text that can be decided on one by
@@ -183,6 +186,8 @@ type Hunk struct {
 	// head, that the choice is about; empty for all.
 	Lines []int `json:"lines,omitempty"`
 	Kept  bool  `json:"kept,omitempty"`
+	// Rejected is as [Change.Rejected], of the hunk.
+	Rejected string `json:"rejected,omitempty"`
 	// Text is the hunk in unified form, hostile as all that comes from a box.
 	Text Raw `json:"text"`
 }

@@ -273,6 +273,7 @@ func describePath(c proofbox.Change) string {
 		{c.Kept, "kept"},
 		{c.Choice != proofbox.Open && !c.Kept, "decided: " + string(c.Choice)},
 		{c.From != "", origin(c)},
+		{c.Rejected != "", "discarded before, in " + c.Rejected},
 		{c.Refused != "", "will not be kept: " + c.Refused},
 		{c.Drifted, "the original changed meanwhile"},
 	} {

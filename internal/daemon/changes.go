@@ -83,8 +83,9 @@ func (d *Daemon) Diff(ctx context.Context, name string, r proofbox.DiffRequest) 
 			return diff, err
 		}
 	}
+	rejections := d.rejections(run)
 	if r.Stat {
-		return diff, nil
+		return diff, rejections.Tell(run.ID, diff.Changes) // they were loaded for this call alone
 	}
 	var text, patch bytes.Buffer
 	diff.Changes = slices.Clone(selected)
@@ -112,7 +113,12 @@ func (d *Daemon) Diff(ctx context.Context, name string, r proofbox.DiffRequest) 
 		}
 	}
 	diff.Text, diff.Patch = proofbox.Raw(text.String()), proofbox.Raw(patch.String())
-	return diff, nil
+	return diff, rejections.Tell(run.ID, diff.Changes)
+}
+
+// rejections are those of a run's original.
+func (d *Daemon) rejections(run *proofbox.Run) *workspace.Rejections {
+	return workspace.OpenRejections(filepath.Join(d.store.home, "rejected"), run.Plan.Workspace.Original)
 }
 
 // Decide notes choices about a run's changes.
@@ -121,7 +127,10 @@ func (d *Daemon) Decide(ctx context.Context, name string, r proofbox.ChoiceReque
 	if err != nil {
 		return proofbox.Run{}, err
 	}
-	return *run, changes.Decide(r)
+	if err := changes.Decide(r); err != nil {
+		return *run, err
+	}
+	return *run, d.rejections(run).Note(run.ID, run.Plan.Workspace.Original, changes, r)
 }
 
 // Keep applies changes of a run to its original.

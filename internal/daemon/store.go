@@ -23,6 +23,8 @@ import (
 //	                  host; locked by its supervisor as long as that is alive
 //	keeping/ID        is there while a keep or undo of the run goes on, or was
 //	                  interrupted
+//	rejected/HASH.json what was decided against in the runs of an original, see
+//	                  docs/formats/changes.md
 //
 // Several proofbox processes may use it at once.
 type store struct{ home string }

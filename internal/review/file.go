@@ -20,7 +20,9 @@ type file struct {
 	top    int
 	from   int // where a range begins, -1 for none
 	split  bool
-	shift  int // how many characters of each line are left of the screen
+	folded []bool     // by hunk: of what was decided against before, only the head is shown
+	said   []textLine // before the hunks
+	shift  int        // how many characters of each line are left of the screen
 }
 
 // textLine is a line as it came from the box, and where it belongs.
@@ -110,19 +112,50 @@ func newFile(c proofbox.Change, diff string, width int) *file {
 		}
 		return f
 	}
+	f.said = f.text
+	f.folded = make([]bool, len(c.Hunks))
 	for i, h := range c.Hunks {
+		f.folded[i] = h.Rejected != "" && h.Choice == proofbox.Open && !h.Kept
+	}
+	f.layOut()
+	return f
+}
+
+// layOut gives the hunks their lines.
+func (f *file) layOut() {
+	f.text = slices.Clip(f.said)
+	for i, h := range f.change.Hunks {
 		n := 0
 		for line := range strings.Lines(string(h.Text)) {
 			line = strings.TrimSuffix(line, "\n")
-			if n > 0 && (h.N == 0 || strings.HasPrefix(line, "\\")) {
-				add(line, i, -1)
+			switch {
+			case n > 0 && (h.N == 0 || strings.HasPrefix(line, "\\")):
+				f.text = append(f.text, textLine{line, i, -1})
 				continue
+			case n == 0 && h.Rejected != "":
+				line += "  discarded before, in " + h.Rejected
+				if f.folded[i] {
+					line += ": o shows it"
+				}
 			}
-			add(line, i, n)
-			n++
+			f.text = append(f.text, textLine{line, i, n})
+			if n++; f.folded[i] {
+				break
+			}
 		}
 	}
-	return f
+}
+
+// unfold shows or hides what is below the head of the hunk that the cursor is in.
+func (f *file) unfold() string {
+	if f.hunk() == nil {
+		return "the cursor is in no hunk: tab goes to one"
+	}
+	i := f.text[f.cursor].hunk
+	f.folded[i], f.from = !f.folded[i], -1
+	f.layOut()
+	f.cursor = slices.IndexFunc(f.text, func(l textLine) bool { return l.hunk == i })
+	return ""
 }
 
 // writers says who has written a change.
@@ -178,6 +211,8 @@ func (m *model) fileKey(key string) tea.Cmd {
 		m.status = "a range begins here: move, then y or n; esc ends it"
 	case "b":
 		m.status = f.block()
+	case "o":
+		m.status = f.unfold()
 	case "s":
 		f.split = !f.split
 	case ">":
@@ -311,6 +346,11 @@ func (m *model) hunkChoice(i int, choice proofbox.Choice) tea.Cmd {
 	}
 	if why := m.forbids(m.diff.Changes[i], choice, false); why != "" {
 		m.status = why
+		return nil
+	}
+	if choice == proofbox.Take && f.folded[f.text[f.cursor].hunk] {
+		f.unfold()
+		m.status = "it was discarded before: this is what it is, y again keeps it"
 		return nil
 	}
 	lines := f.chosen(f.text[f.cursor].hunk)

@@ -348,6 +348,9 @@ func (l *list) line(r row, changes []proofbox.Change) string {
 	case c.From != "":
 		text += "  " + origin(c)
 	}
+	if c.Rejected != "" {
+		text += "  discarded before, in " + terminal.Name(c.Rejected)
+	}
 	return text
 }
 

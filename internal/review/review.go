@@ -457,8 +457,8 @@ In a change
   v          begin a range of lines, which ends at the cursor
   b          make a range of the changed lines around the cursor
   s          old and new side by side, or one below the other
-  > <        show what is further right, or left, in long lines
-  esc ←      back
+  o          show or hide a hunk; one that was discarded before is hidden
+  > <        show what is further right, or left, in long lines; esc ← back
 Everywhere   a  apply what was decided      q  leave; decisions stay
 
 [y] keep  [n] discard  [~] keep some hunks or lines  [ ] open

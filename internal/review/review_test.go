@@ -175,6 +175,9 @@ func TestScreens(t *testing.T) {
 		"searched":  {80, 24, []string{"/", "m", "a", "i", "enter"}},
 		"found":     {80, 24, []string{"/", "m", "a", "i", "enter", "enter"}},
 
+		"rejected":        {80, 24, []string{"G", "up", "enter"}},
+		"rejected shown":  {80, 24, []string{"G", "up", "enter", "tab", "o"}},
+		"rejected kept":   {80, 24, []string{"G", "up", "enter", "tab", "y"}},
 		"not found":       {80, 24, []string{"/", "q", "q", "enter"}},
 		"block from head": {80, 24, []string{"/", "m", "a", "i", "enter", "enter", "b"}},
 		"broad":           {80, 24, nil},
@@ -190,6 +193,9 @@ func TestScreens(t *testing.T) {
 			run := sample()
 			if strings.HasPrefix(name, "broad") {
 				run = broad()
+			}
+			if strings.HasPrefix(name, "rejected") {
+				run.diff.Changes[3].Hunks[1].Rejected = "xyz"
 			}
 			m := screenOf(t, run, c.width, c.height, c.keys...)
 			got := shown(m)
