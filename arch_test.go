@@ -36,6 +36,7 @@ const (
 	patches = "github.com/bluekeyes/go-gitdiff"
 	tui     = "charm.land/bubbletea/v2"
 	columns = "github.com/charmbracelet/x/ansi"
+	syntax  = "github.com/alecthomas/chroma/v2"
 	cobra   = "github.com/spf13/cobra"
 	pflag   = "github.com/spf13/pflag"
 	unicode = "golang.org/x/text"
@@ -118,7 +119,7 @@ var layers = map[string]layer{
 	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/provenance", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/recording", "internal/repository", "internal/spend", "internal/telemetry", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/hazard", "internal/recording", "internal/review", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
-	"internal/review": {ours: []string{".", "internal/hazard", "internal/terminal"}, theirs: []string{tui, columns}, why: "the screen knows a run by an interface that the command line fills"},
+	"internal/review": {ours: []string{".", "internal/hazard", "internal/terminal"}, theirs: []string{tui, columns, syntax}, why: "the screen knows a run by an interface that the command line fills"},
 	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/door", "internal/gateway", "internal/model", "internal/spend"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
 
 	// the programs

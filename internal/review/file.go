@@ -22,6 +22,7 @@ type file struct {
 	split  bool
 	folded []bool     // by hunk: of what was decided against before, only the head is shown
 	said   []textLine // before the hunks
+	parts  [][][]span // of the lines of each hunk, by number; nil while nothing is known
 	shift  int        // how many characters of each line are left of the screen
 }
 
@@ -48,14 +49,16 @@ func (m *model) open(i int) tea.Cmd {
 	}
 }
 
-func (m *model) openFile(o opened) {
+func (m *model) openFile(o opened) tea.Cmd {
 	if m.failed(o.err) || len(o.diff.Changes) == 0 {
-		return
+		return nil
 	}
 	c := o.diff.Changes[0]
 	m.seen[c.Path] = true
 	m.file = newFile(c, string(o.diff.Text), m.width-gutterWidth)
 	m.file.toHunk(max(1, m.height-5))
+	f := m.file
+	return func() tea.Msg { return coloured{f, m.lexers.colours(string(c.Path), c.Hunks)} }
 }
 
 // toHunk puts the cursor on the first hunk, where what is said before it is on the
@@ -421,11 +424,24 @@ func (f *file) line(i, width int) string {
 	if l.n <= 0 && len(f.change.Hunks) > 0 {
 		shift = 0 // what is said of the change and its hunks stays in sight
 	}
+	if !f.marked(i) {
+		if line, ok := l.painted(f.partsOf(l), gutter, shift, width); ok {
+			return line
+		}
+	}
 	line := fit(gutter+shifted(expand(terminal.Escape(l.text)), shift), width)
 	if f.marked(i) {
 		return reverse(pad(line, width))
 	}
 	return l.coloured(line)
+}
+
+// partsOf gives the parts of a line, where they are known.
+func (f *file) partsOf(l textLine) []span {
+	if l.n < 1 || l.hunk >= len(f.parts) || l.n >= len(f.parts[l.hunk]) {
+		return nil
+	}
+	return f.parts[l.hunk][l.n]
 }
 
 // marked says whether the cursor is on a line, or a range has it.

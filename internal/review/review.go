@@ -56,6 +56,7 @@ type model struct {
 	queue         []proofbox.ChoiceRequest
 	sending       bool // a decision is on its way
 	applying      bool // a keep goes on
+	lexers        lexers
 }
 
 // question is one that a key answers.
@@ -74,6 +75,10 @@ type (
 	opened struct {
 		diff proofbox.Diff
 		err  error
+	}
+	coloured struct {
+		file  *file
+		parts [][][]span
 	}
 	decided struct{ err error }
 	kept    struct {
@@ -99,7 +104,9 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.diff = msg.diff
 		m.list = newList(m.diff.Changes, m.list.filter, m.list.search).at(m.list)
 	case opened:
-		m.openFile(msg)
+		return m, m.openFile(msg)
+	case coloured:
+		msg.file.parts = msg.parts
 	case decided:
 		m.sending = false
 		m.failed(msg.err)

@@ -71,7 +71,13 @@ func (f *file) half(i, width int) string {
 		return strings.Repeat(" ", width)
 	}
 	l := f.text[i]
-	line := pad(fit(f.gutter(l)[:3]+shifted(expand(terminal.Escape(l.text)), f.shift), width), width)
+	gutter := f.gutter(l)[:3]
+	if !f.marked(i) {
+		if line, ok := l.painted(f.partsOf(l), gutter, f.shift, width); ok {
+			return pad(line, width)
+		}
+	}
+	line := pad(fit(gutter+shifted(expand(terminal.Escape(l.text)), f.shift), width), width)
 	if f.marked(i) {
 		return reverse(line)
 	}

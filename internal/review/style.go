@@ -48,12 +48,16 @@ func expand(line string) string {
 			column++
 			continue
 		}
-		n := 4 - (column+3)%4 // the sign of a line takes a column
+		n := tabStop(column)
 		out.WriteString(strings.Repeat(" ", n))
 		column += n
 	}
 	return out.String()
 }
+
+// tabStop is how many blanks a tab is that follows so many characters: the sign of a
+// line takes a column.
+func tabStop(column int) int { return 4 - (column+3)%4 }
 
 // wrap breaks lines at a width.
 func wrap(lines []string, width int) []string {
