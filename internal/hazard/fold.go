@@ -22,12 +22,13 @@ type Folding map[proofbox.Raw]string
 func Fold(changes []proofbox.Change) Folding {
 	found := Folding{}
 	for i := range changes {
-		c := changes[i]
+		c := &changes[i]
 		if c.After.Kind != proofbox.Folder || c.Before.Kind != proofbox.Absent || found.Over(c.Path) != "" {
 			continue
 		}
 		files, rules := 0, map[string]int{}
-		for _, below := range changes[i:] {
+		for j := i; j < len(changes); j++ {
+			below := &changes[j]
 			if !strings.HasPrefix(string(below.Path), string(c.Path)) {
 				break
 			}
@@ -46,7 +47,7 @@ func Fold(changes []proofbox.Change) Folding {
 	return found
 }
 
-func rulesOf(c proofbox.Change) map[string]bool {
+func rulesOf(c *proofbox.Change) map[string]bool {
 	rules := map[string]bool{}
 	for _, h := range c.Hazards {
 		rules[h.Rule] = true

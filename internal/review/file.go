@@ -321,7 +321,7 @@ func (m *model) wholeFile(i int, choice proofbox.Choice) tea.Cmd {
 
 // gated asks for a yes before something is kept that would run here.
 func (m *model) gated(i int, choice proofbox.Choice, act func([]proofbox.Allowance) tea.Cmd) tea.Cmd {
-	c := m.diff.Changes[i]
+	c := &m.diff.Changes[i]
 	if choice != proofbox.Take || len(c.Hazards) == 0 || m.forbids(c, choice, false) != "" {
 		return act(nil)
 	}
@@ -347,7 +347,7 @@ func (m *model) hunkChoice(i int, choice proofbox.Choice) tea.Cmd {
 		m.status = "the cursor is in no hunk: tab goes to one"
 		return nil
 	}
-	if why := m.forbids(m.diff.Changes[i], choice, false); why != "" {
+	if why := m.forbids(&m.diff.Changes[i], choice, false); why != "" {
 		m.status = why
 		return nil
 	}
@@ -379,16 +379,7 @@ func (m *model) notePartly(i int) {
 	for _, h := range m.file.change.Hunks {
 		some = some || h.Choice == proofbox.Take && !h.Kept
 	}
-	m.setPartly(i, some && m.file.change.Choice == proofbox.Open)
-}
-
-func (m *model) setPartly(i int, partly bool) {
-	c := &m.diff.Changes[i]
-	if c.Partly = partly; partly {
-		m.list.partly[c.Path] = true
-	} else {
-		delete(m.list.partly, c.Path)
-	}
+	m.diff.Changes[i].Partly, m.counted = some && m.file.change.Choice == proofbox.Open, nil
 }
 
 // keys names the keys that do something here.

@@ -3,6 +3,7 @@ package review
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -36,7 +37,6 @@ type list struct {
 	sums   hazard.Folding  // of folders that are closed at first, what their changes would run
 	cursor int
 	top    int
-	partly map[proofbox.Raw]bool // changes of which some hunks are decided on
 }
 
 // row is a folder or a change.
@@ -45,42 +45,65 @@ type row struct {
 	change int    // its index; of a folder that has not changed itself, -1
 	depth  int
 	below  []int // the changes in a folder, and its own
+	risks  int   // how many of them have hazards
+}
+
+// add notes a change in a folder.
+func (r *row) add(i int, c *proofbox.Change) {
+	if r.below = append(r.below, i); len(c.Hazards) > 0 {
+		r.risks++
+	}
 }
 
 // newList lists changes, which are sorted by path, with the folders that they
 // lie in.
 func newList(changes []proofbox.Change, f filter, search string) *list {
-	l := &list{filter: f, search: search, closed: map[string]bool{}, partly: map[proofbox.Raw]bool{}}
+	l := &list{filter: f, search: search, closed: map[string]bool{}}
 	at := map[string]int{}
-	for i, c := range changes {
-		if c.Partly {
-			l.partly[c.Path] = true
-		}
-		if !l.wants(c) {
+	var dir string // of the change before, and the rows of its folders
+	var above []int
+	search = strings.ToLower(search)
+	for i := range changes {
+		c := &changes[i]
+		if !l.wants(c, search) {
 			continue
 		}
 		path := string(c.Path)
-		depth := strings.Count(path, "/")
-		for end, level := 0, 0; level < depth; level++ {
-			end += strings.IndexByte(path[end:], '/') + 1
-			folder := path[:end]
-			j, ok := at[folder]
-			if !ok {
-				j = len(l.rows)
-				at[folder] = j
-				l.rows = append(l.rows, row{folder: folder, change: -1, depth: level})
-			}
-			l.rows[j].below = append(l.rows[j].below, i)
+		if own := path[:strings.LastIndexByte(path, '/')+1]; own != dir || above == nil {
+			dir, above = own, l.above(own, at)
+		}
+		depth := len(above)
+		for _, j := range above {
+			l.rows[j].add(i, c)
 		}
 		own := row{change: i, depth: depth}
 		if isParent(changes, i) {
-			own.folder, own.below = path+"/", []int{i}
+			own.folder = path + "/"
+			own.add(i, c)
 			at[own.folder] = len(l.rows)
 		}
 		l.rows = append(l.rows, own)
 	}
 	l.changed()
 	return l
+}
+
+// above gives the rows of a folder, which ends in a slash, and of those that it is in,
+// the outermost first. Those that are missing are made.
+func (l *list) above(dir string, at map[string]int) []int {
+	rows := []int{}
+	for end, level := 0, 0; end < len(dir); level++ {
+		end += strings.IndexByte(dir[end:], '/') + 1
+		folder := dir[:end]
+		j, ok := at[folder]
+		if !ok {
+			j = len(l.rows)
+			at[folder] = j
+			l.rows = append(l.rows, row{folder: folder, change: -1, depth: level})
+		}
+		rows = append(rows, j)
+	}
+	return rows
 }
 
 // isParent says whether a change is a folder with further changes in it. Paths
@@ -90,12 +113,13 @@ func isParent(changes []proofbox.Change, i int) bool {
 		return false
 	}
 	below := string(changes[i].Path) + "/"
-	at, _ := slices.BinarySearchFunc(changes, below, func(c proofbox.Change, p string) int { return strings.Compare(string(c.Path), p) })
+	at := sort.Search(len(changes), func(i int) bool { return string(changes[i].Path) >= below })
 	return at < len(changes) && strings.HasPrefix(string(changes[at].Path), below)
 }
 
-func (l *list) wants(c proofbox.Change) bool {
-	if l.search != "" && !strings.Contains(strings.ToLower(string(c.Path)), strings.ToLower(l.search)) {
+// wants says whether a change is listed, whose path has what is searched for in it.
+func (l *list) wants(c *proofbox.Change, search string) bool {
+	if search != "" && !strings.Contains(strings.ToLower(string(c.Path)), search) {
 		return false
 	}
 	switch l.filter {
@@ -325,9 +349,13 @@ func (l *list) line(r row, changes []proofbox.Change) string {
 		}
 		mark, act := "   ", ""
 		if r.change >= 0 {
-			mark, act = l.mark(changes[r.change]), action(changes[r.change])+" "
+			mark, act = markOf(changes[r.change]), action(changes[r.change])+" "
 		}
-		text := fmt.Sprintf(" %s   %s%s %s%s  (%d%s)", mark, indent, sign, act, terminal.Name(name), len(r.below), l.folderHazards(r, changes))
+		risks := ""
+		if r.risks > 0 {
+			risks = fmt.Sprintf(", %d !", r.risks)
+		}
+		text := fmt.Sprintf(" %s   %s%s %s%s  (%d%s)", mark, indent, sign, act, terminal.Name(name), len(r.below), risks)
 		if sum := l.sums[proofbox.Raw(strings.TrimSuffix(r.folder, "/"))]; sum != "" && l.closed[r.folder] {
 			text += "  " + sum
 		}
@@ -339,7 +367,7 @@ func (l *list) line(r row, changes []proofbox.Change) string {
 	if len(c.Hazards) > 0 {
 		danger = "!"
 	}
-	text := fmt.Sprintf(" %s %s %s%s %s%s", l.mark(c), danger, indent, action(c), terminal.Name(name)+became(c), amount(c))
+	text := fmt.Sprintf(" %s %s %s%s %s%s", markOf(c), danger, indent, action(c), terminal.Name(name)+became(c), amount(c))
 	switch {
 	case len(c.Hazards) > 0:
 		text += "  " + terminal.Escape(c.Hazards[0].Words)
@@ -354,21 +382,8 @@ func (l *list) line(r row, changes []proofbox.Change) string {
 	return text
 }
 
-func (l *list) folderHazards(r row, changes []proofbox.Change) string {
-	n := 0
-	for _, i := range r.below {
-		if len(changes[i].Hazards) > 0 {
-			n++
-		}
-	}
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", %d !", n)
-}
-
-// mark is what was decided about a change.
-func (l *list) mark(c proofbox.Change) string {
+// markOf is what was decided about a change.
+func markOf(c proofbox.Change) string {
 	switch {
 	case c.Kept:
 		return "[k]"
@@ -376,7 +391,7 @@ func (l *list) mark(c proofbox.Change) string {
 		return "[y]"
 	case c.Choice == proofbox.Drop:
 		return "[n]"
-	case l.partly[c.Path]:
+	case c.Partly:
 		return "[~]"
 	case c.PartKept:
 		return "[p]"
@@ -424,7 +439,11 @@ func amount(c proofbox.Change) string {
 	return ""
 }
 
-// indexOf finds a change by its path.
+// indexOf finds a change by its path; the changes are sorted by it.
 func indexOf(changes []proofbox.Change, p proofbox.Raw) int {
-	return slices.IndexFunc(changes, func(c proofbox.Change) bool { return c.Path == p })
+	at := sort.Search(len(changes), func(i int) bool { return changes[i].Path >= p })
+	if at == len(changes) || changes[at].Path != p {
+		return -1
+	}
+	return at
 }

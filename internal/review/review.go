@@ -54,8 +54,9 @@ type model struct {
 	status        string
 	seen          map[proofbox.Raw]bool // changes whose text was shown
 	queue         []proofbox.ChoiceRequest
-	sending       bool // a decision is on its way
-	applying      bool // a keep goes on
+	sending       bool    // a decision is on its way
+	applying      bool    // a keep goes on
+	counted       *counts // nil once they have changed
 	lexers        lexers
 }
 
@@ -101,7 +102,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if m.failed(msg.err) {
 			return m, nil
 		}
-		m.diff = msg.diff
+		m.diff, m.counted = msg.diff, nil
 		m.list = newList(m.diff.Changes, m.list.filter, m.list.search).at(m.list)
 	case opened:
 		return m, m.openFile(msg)
@@ -234,16 +235,15 @@ func (m *model) choose(indices []int, choice proofbox.Choice) tea.Cmd {
 	left := 0
 	for _, i := range indices {
 		c := &m.diff.Changes[i]
-		if reason := m.forbids(*c, choice, len(indices) > 1); reason != "" {
+		if reason := m.forbids(c, choice, len(indices) > 1); reason != "" {
 			left++
 			why = reason
 			continue
 		}
-		c.Choice = choice
-		m.setPartly(i, false)
+		c.Choice, c.Partly = choice, false
 		r.Paths = append(r.Paths, c.Path)
 	}
-	m.list.changed()
+	m.counted = nil
 	switch {
 	case left == 1 && len(indices) == 1:
 		m.status = why
@@ -258,7 +258,7 @@ func (m *model) choose(indices []int, choice proofbox.Choice) tea.Cmd {
 
 // forbids says why a choice about a change cannot be made here; empty where it
 // can.
-func (m *model) forbids(c proofbox.Change, choice proofbox.Choice, bulk bool) string {
+func (m *model) forbids(c *proofbox.Change, choice proofbox.Choice, bulk bool) string {
 	switch {
 	case c.Kept:
 		return "it was kept already; `proofbox undo` takes that back"
@@ -279,11 +279,11 @@ func (m *model) forbids(c proofbox.Change, choice proofbox.Choice, bulk bool) st
 // askKeep asks whether what was decided is to be applied.
 func (m *model) askKeep() tea.Cmd {
 	n, parts := 0, 0
-	for _, c := range m.diff.Changes {
-		switch {
+	for i := range m.diff.Changes {
+		switch c := &m.diff.Changes[i]; {
 		case c.Choice == proofbox.Take && !c.Kept:
 			n++
-		case m.list.partly[c.Path]:
+		case c.Partly:
 			parts++
 		}
 	}
@@ -424,30 +424,45 @@ func (m *model) screen() []string {
 	return append(screen, fit(status, m.width), faint(fit(keys, m.width)))
 }
 
-// title says where one is, and how far.
-func (m *model) title() string {
-	open, take, drop, done, hazards := 0, 0, 0, 0, 0
-	for _, c := range m.diff.Changes {
+// counts says how far one is.
+type counts struct{ open, take, drop, done, hazards int }
+
+// count counts the changes again once something about them has changed: there may be
+// a million, and a key must not wait for them.
+func (m *model) count() counts {
+	if m.counted != nil {
+		return *m.counted
+	}
+	n := counts{}
+	for i := range m.diff.Changes {
+		c := &m.diff.Changes[i]
 		switch {
 		case c.Kept:
-			done++
-		case c.Choice == proofbox.Take || m.list.partly[c.Path]:
-			take++
+			n.done++
+		case c.Choice == proofbox.Take || c.Partly:
+			n.take++
 		case c.Choice == proofbox.Drop:
-			drop++
+			n.drop++
 		default:
-			open++
+			n.open++
 		}
 		if len(c.Hazards) > 0 && !c.Kept {
-			hazards++
+			n.hazards++
 		}
 	}
-	text := fmt.Sprintf(" run %s: %d changes, %d keep, %d discard, %d open", m.diff.Run, len(m.diff.Changes), take, drop, open)
-	if done > 0 {
-		text += fmt.Sprintf(", %d kept", done)
+	m.counted = &n
+	return n
+}
+
+// title says where one is, and how far.
+func (m *model) title() string {
+	n := m.count()
+	text := fmt.Sprintf(" run %s: %d changes, %d keep, %d discard, %d open", m.diff.Run, len(m.diff.Changes), n.take, n.drop, n.open)
+	if n.done > 0 {
+		text += fmt.Sprintf(", %d kept", n.done)
 	}
-	if hazards > 0 {
-		text += fmt.Sprintf(", %d !", hazards)
+	if n.hazards > 0 {
+		text += fmt.Sprintf(", %d !", n.hazards)
 	}
 	return text
 }

@@ -278,24 +278,26 @@ func TestConflictIsShown(t *testing.T) {
 	}
 }
 
-// BenchmarkKey presses a key on a run of 10,000 changes and draws the screen.
+// BenchmarkKey presses a key on a run of many changes and draws the screen.
 func BenchmarkKey(b *testing.B) {
-	run := &recorded{diff: proofbox.Diff{Run: "abc"}}
-	for i := range 10_000 {
-		run.diff.Changes = append(run.diff.Changes, proofbox.Change{Path: proofbox.Raw(fmt.Sprintf("folder%02d/sub%d/file%05d", i/1000, i/100%10, i)), After: proofbox.Entry{Kind: proofbox.File}})
-	}
-	opened, err := Open(b.Context(), run)
-	if err != nil {
-		b.Fatal(err)
-	}
-	m := opened.(*model)
-	for _, key := range []string{"down", "pgdown", "enter", "f", "y"} {
-		b.Run(key, func(b *testing.B) {
-			for b.Loop() {
-				m.Update(keyPress(key))
-				m.View()
-				m.file, m.text = nil, nil
-			}
-		})
+	for _, n := range []int{10_000, 1_000_000} {
+		run := &recorded{diff: proofbox.Diff{Run: "abc"}}
+		for i := range n {
+			run.diff.Changes = append(run.diff.Changes, proofbox.Change{Path: proofbox.Raw(fmt.Sprintf("folder%03d/sub%d/file%07d", i/1000, i/100%10, i)), After: proofbox.Entry{Kind: proofbox.File}})
+		}
+		opened, err := Open(b.Context(), run)
+		if err != nil {
+			b.Fatal(err)
+		}
+		m := opened.(*model)
+		for _, key := range []string{"down", "pgdown", "enter", "f", "y"} {
+			b.Run(fmt.Sprintf("%d/%s", n, key), func(b *testing.B) {
+				for b.Loop() {
+					m.Update(keyPress(key))
+					m.View()
+					m.file, m.text = nil, nil
+				}
+			})
+		}
 	}
 }

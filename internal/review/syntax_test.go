@@ -115,7 +115,9 @@ func TestColours(t *testing.T) {
 func TestColoursAreBounded(t *testing.T) {
 	t.Parallel()
 	var x lexers
-	hunk := func(text string) []proofbox.Hunk { return []proofbox.Hunk{{N: 1, Text: proofbox.Raw("@@ -0,0 +1 @@\n" + text)}} }
+	hunk := func(text string) []proofbox.Hunk {
+		return []proofbox.Hunk{{N: 1, Text: proofbox.Raw("@@ -0,0 +1 @@\n" + text)}}
+	}
 	if parts := x.colours("a.go", hunk(strings.Repeat("+x\n", maxColoured))); parts != nil {
 		t.Error("a large change has colours")
 	}
