@@ -261,4 +261,6 @@ type Commit struct {
 	ID     string `json:"id"`
 	Parent string `json:"parent,omitempty"` // the commit that it is on top of
 	Author string `json:"author"`           // "NAME <ADDRESS>"
+	// Unsigned is true where settings have commits signed: this one is not.
+	Unsigned bool `json:"unsigned,omitempty"`
 }

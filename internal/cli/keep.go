@@ -408,6 +408,9 @@ func (a *app) showKept(r proofbox.KeepReceipt) {
 	}
 	if c := r.Commit; c != nil {
 		a.printf("%s committed as %.12s to the branch %s, by %s\n", plural(len(r.Kept), "change"), c.ID, terminal.Name(c.Branch), terminal.Name(c.Author))
+		if c.Unsigned {
+			a.errorf("it is not signed, although commit.gpgSign is set: a signature is made by a program that settings name, and none of these runs here; `git commit --amend --no-edit -S` on that branch signs it\n")
+		}
 		return
 	}
 	a.printf("%s kept in %s\n", plural(len(r.Kept), "change"), terminal.Name(r.Original))

@@ -56,7 +56,7 @@ func (d *Daemon) commit(ctx context.Context, run *proofbox.Run, changes *workspa
 	id, failure := repo.Commit(ctx, c.tip, c.branch, c.text(), c.by, c.files())
 	if receipt.Refused = c.proposal.Refused; failure == nil {
 		receipt.Kept = c.written
-		receipt.Commit = &proofbox.Commit{Branch: c.branch, ID: id, Parent: c.tip, Author: fmt.Sprintf("%s <%s>", c.by.Name, c.by.Email)}
+		receipt.Commit = &proofbox.Commit{Branch: c.branch, ID: id, Parent: c.tip, Author: fmt.Sprintf("%s <%s>", c.by.Name, c.by.Email), Unsigned: repo.Signs(ctx)}
 	}
 	return receipt, errors.Join(failure, d.recordKeep(context.WithoutCancel(ctx), run, changes, "commit", receipt, failure))
 }

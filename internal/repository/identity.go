@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -14,20 +15,45 @@ import (
 // includes in the repository's are not followed.
 func (r *Repository) Identity(ctx context.Context) (Person, error) {
 	p := Person{Name: os.Getenv("GIT_AUTHOR_NAME"), Email: os.Getenv("GIT_AUTHOR_EMAIL")}
-	own := []string{"--no-includes", "--file", filepath.Join(r.common, "config")}
-	files := [][]string{own}
-	for _, file := range userFiles() {
-		files = append(files, []string{"--includes", "--file", file})
-	}
-	for _, from := range files {
-		p.Name = cmp.Or(p.Name, r.setting(ctx, from, "user.name"))
-		p.Email = cmp.Or(p.Email, r.setting(ctx, from, "user.email"))
+	for _, s := range r.settings(ctx) {
+		p.Name = cmp.Or(p.Name, s["user.name"])
+		p.Email = cmp.Or(p.Email, s["user.email"])
 	}
 	p.Name, p.Email = plain(p.Name), plain(p.Email)
 	if p.Name == "" || p.Email == "" {
 		return p, errors.New("a commit needs to know who makes it: `git config --global user.name NAME` and `git config --global user.email ADDRESS` say so")
 	}
 	return p, nil
+}
+
+// Signs says whether the user's settings or the repository's have commits signed. A
+// commit that is made here is not: a signature is made by a program that settings
+// name.
+func (r *Repository) Signs(ctx context.Context) bool {
+	for _, s := range r.settings(ctx) {
+		if value, ok := s["commit.gpgsign"]; ok {
+			return !slices.Contains([]string{"false", "no", "off", "0", ""}, strings.ToLower(value))
+		}
+	}
+	return false
+}
+
+// settings reads the repository's own settings, then the user's files of them.
+func (r *Repository) settings(ctx context.Context) []map[string]string {
+	list := []map[string]string{r.own(ctx)}
+	for _, file := range userFiles() {
+		found := map[string]string{}
+		r.read(ctx, file, found, maxIncludes)
+		list = append(list, found)
+	}
+	return list
+}
+
+// own gives the repository's own settings, without what they include.
+func (r *Repository) own(ctx context.Context) map[string]string {
+	found := map[string]string{}
+	r.entries(ctx, filepath.Join(r.common, "config"), func(key, value string) { found[key] = value })
+	return found
 }
 
 // userFiles are where git looks for its user's settings, see git-config(1).
@@ -41,14 +67,4 @@ func userFiles() []string {
 		filepath.Join(cmp.Or(os.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config")), "git", "config"),
 		"/etc/gitconfig",
 	}
-}
-
-// setting gives the value of a setting in a file; empty where it has none, or
-// cannot be read.
-func (r *Repository) setting(ctx context.Context, from []string, key string) string {
-	out, err := r.output(ctx, append(append([]string{"config"}, from...), "--get", key)...)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimRight(string(out), "\n")
 }

@@ -26,7 +26,7 @@ func (r *Repository) head() (id, branch string, err error) {
 		return id, "", err
 	}
 	if ref == "refs/heads/.invalid" {
-		return "", "", errors.New("the repository keeps its branches in a form (reftable) that --commit cannot write yet; keep without it")
+		return "", "", errors.New("the repository keeps its branches in a form (reftable) that --commit cannot write: `git refs migrate --ref-format=files` gives it the usual one, or keep without --commit")
 	}
 	id, err = r.ref(ref, maxLinks)
 	return id, ref, err

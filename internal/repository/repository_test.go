@@ -297,6 +297,76 @@ func TestBranchesThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestConditionalIncludes: who somebody is where, is what git says there.
+func TestConditionalIncludes(t *testing.T) {
+	dir := repository(t)
+	home := filepath.Dir(dir)
+	t.Setenv("HOME", home)
+	git(t, dir, "remote", "add", "origin", "https://work.example/x/y.git")
+	base, above, top := filepath.Base(dir), filepath.Base(home), filepath.Join(home, "settings")
+	link := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(dir, link))
+	plant(t, home, map[string]string{"settings/work": "[user]\n\temail = work@example.org\n", "settings/circle": "[include]\n\tpath = circle\n[user]\n\temail = circle@example.org\n"})
+	for condition, want := range map[string]bool{
+		"gitdir:" + dir + "/": true, "gitdir:" + home + "/": true, "gitdir:" + dir + "/.git": true, "gitdir:" + dir: false, "gitdir:" + base + "/": true, "gitdir:~/" + base + "/": true, "gitdir:~/other/": false, "gitdir:../" + base + "/": false,
+		"gitdir:" + strings.ToUpper(above) + "/": false, "gitdir/i:" + strings.ToUpper(above) + "/": true, "gitdir:*/.git": true, "gitdir:/*/.git": false, "gitdir:**/" + base[:1] + "*/.git": true, "gitdir:/**/.gi[!x]": true, "gitdir:/**/.gi[a-c]": false, "gitdir:" + link + "/": true,
+		"onbranch:main": true, "onbranch:ma?n": true, "onbranch:feature/": false, "onbranch:m": false, "hasconfig:remote.*.url:https://work.example/**": true, "hasconfig:remote.*.url:https://other.example/**": false, "moon:full": false,
+	} {
+		plant(t, top, map[string]string{"global": "[user]\n\temail = home@example.org\n\tname = Me\n[includeIf \"" + condition + "\"]\n\tpath = work\n"})
+		t.Setenv("GIT_CONFIG_GLOBAL", filepath.Join(top, "global"))
+		folder := dir
+		if strings.Contains(condition, link) {
+			folder = link
+		}
+		who, err := open(t, folder).Identity(t.Context())
+		must(t, err)
+		if got := who.Email == "work@example.org"; got != want {
+			t.Errorf("%s: %t, want %t", condition, got, want)
+		}
+		cmd := exec.Command("git", "-C", folder, "config", "user.email")
+		if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != who.Email && !strings.HasPrefix(condition, "gitdir:"+link) {
+			t.Errorf("%s: git says %q, %v, and not %q", condition, out, err, who.Email)
+		}
+	}
+	plant(t, top, map[string]string{"global": "[include]\n\tpath = circle\n[user]\n\tname = Me\n"})
+	if who, err := open(t, dir).Identity(t.Context()); err != nil || who.Email != "circle@example.org" {
+		t.Errorf("in a circle: %+v, %v", who, err)
+	}
+	// What the repository includes was written by whoever has written that.
+	plant(t, dir, map[string]string{".git/evil": "[user]\n\temail = evil@example.org\n"})
+	git(t, dir, "config", "include.path", "evil")
+	if who, err := open(t, dir).Identity(t.Context()); err != nil || who.Email != "circle@example.org" {
+		t.Errorf("by an include of the repository's: %+v, %v", who, err)
+	}
+}
+
+// TestSigns: whether commits are to be signed is what the last setting says.
+func TestSigns(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "\tgpgSign\n": true, "\tgpgsign = true\n": true, "\tGPGSIGN = yes\n": true, "\tgpgSign = true\n\tgpgSign = off\n": false, "\tgpgSign = 0\n": false} {
+		dir, settings := repository(t), filepath.Join(t.TempDir(), "global")
+		must(t, os.WriteFile(settings, []byte("[commit]\n"+text), 0o600))
+		t.Setenv("GIT_CONFIG_GLOBAL", settings)
+		if got := open(t, dir).Signs(t.Context()); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+		git(t, dir, "config", "commit.gpgSign", "false")
+		if open(t, dir).Signs(t.Context()) {
+			t.Errorf("%q goes before the repository's own", text)
+		}
+	}
+}
+
+// TestReftableIsRefused: a repository in a form that is not known is refused with the
+// way out.
+func TestReftableIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	must(t, os.WriteFile(filepath.Join(dir, ".git", "HEAD"), []byte("ref: refs/heads/.invalid\n"), 0o644)) // as git has it there
+	if _, err := Open(t.Context(), dir, filepath.Join(t.TempDir(), "desk")); err == nil || !strings.Contains(err.Error(), "git refs migrate") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // TestSettingsStay (CVE-2023-29007): names that come out of a box, however long,
 // leave a repository's settings as they are.
 func TestSettingsStay(t *testing.T) {

@@ -27,7 +27,7 @@ var languages = map[string]string{
 	".go": "go", ".py": "python", ".pyi": "python", ".js": "javascript", ".mjs": "javascript", ".cjs": "javascript", ".jsx": "javascript", ".ts": "typescript", ".tsx": "typescript", ".mts": "typescript",
 	".c": "c", ".h": "c", ".cc": "cpp", ".cpp": "cpp", ".cxx": "cpp", ".hh": "cpp", ".hpp": "cpp", ".cs": "csharp", ".rs": "rust", ".java": "java", ".kt": "kotlin", ".kts": "kotlin", ".rb": "ruby",
 	".sh": "bash", ".bash": "bash", ".zsh": "bash", ".bashrc": "bash", ".profile": "bash", ".envrc": "bash", ".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".css": "css", ".sql": "sql",
-	".xml": "xml", ".svg": "xml", ".html": "html", ".htm": "html", ".swift": "swift", ".lua": "lua", ".ini": "ini", ".cfg": "ini", ".gitconfig": "ini", ".editorconfig": "ini", ".tf": "terraform", ".proto": "protocol_buffer",
+	".xml": "xml", ".svg": "xml", ".html": "html", ".htm": "html", ".lua": "lua", ".ini": "ini", ".cfg": "ini", ".gitconfig": "ini", ".editorconfig": "ini", ".tf": "terraform", ".proto": "protocol_buffer",
 	"Dockerfile": "docker", "Containerfile": "docker", "Makefile": "makefile", "GNUmakefile": "makefile", ".mk": "makefile", "Rakefile": "ruby", "Gemfile": "ruby", "Cargo.lock": "toml", "poetry.lock": "toml",
 }
 

@@ -60,7 +60,7 @@ func TestLanguages(t *testing.T) {
 	samples := map[string]string{
 		"go": "func f() string { return \"x\" } // c\n", "python": "def f():  # c\n    return \"x\"\n", "javascript": "return \"x\" // c\n", "typescript": "return \"x\" // c\n", "c": "return \"x\"; // c\n", "cpp": "return \"x\"; // c\n",
 		"csharp": "return \"x\"; // c\n", "rust": "fn f() { \"x\" } // c\n", "java": "return \"x\"; // c\n", "kotlin": "return \"x\" // c\n", "ruby": "def f # c\n \"x\"\n", "bash": "if true; then echo \"x\"; fi # c\n", "json": "{\"a\": true}\n",
-		"yaml": "a: true # c\n", "toml": "a = true # c\n", "css": "a { color: red } /* c */\n", "sql": "SELECT 'x' -- c\n", "xml": "<a b=\"x\"><!-- c --></a>\n", "html": "<p a=\"x\"><!-- c --></p>\n", "swift": "return \"x\" // c\n", "lua": "return \"x\" -- c\n",
+		"yaml": "a: true # c\n", "toml": "a = true # c\n", "css": "a { color: red } /* c */\n", "sql": "SELECT 'x' -- c\n", "xml": "<a b=\"x\"><!-- c --></a>\n", "html": "<p a=\"x\"><!-- c --></p>\n", "lua": "return \"x\" -- c\n",
 		"ini": "[a]\nb=c ; d\n", "terraform": "resource \"a\" \"b\" {} # c\n", "protocol_buffer": "message A { string b = 1; } // c\n", "docker": "FROM x\nRUN echo \"x\" # c\n", "makefile": "all: # c\n\techo \"x\"\n",
 	}
 	for end, language := range languages {

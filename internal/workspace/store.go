@@ -257,6 +257,13 @@ func (c *Changes) blob(digest string) (string, error) {
 // put stores an open file's bytes under the digest of what was stored, and gives
 // the digest. A file that has become shorter is io.ErrUnexpectedEOF.
 func (c *Changes) put(f *os.File, size int64) (string, error) {
+	if size <= smallFile {
+		data, err := readSmall(f, size)
+		if err != nil {
+			return "", explain(err)
+		}
+		return c.putText(string(data)) // of many small files, many are the same
+	}
 	temp, err := os.CreateTemp(filepath.Join(c.dir, blobsDir), ".new-*")
 	if err != nil {
 		return "", explain(err)
