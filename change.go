@@ -228,10 +228,22 @@ type Diff struct {
 	// WritersUnknown says why nothing is known of who has written the changes; empty
 	// where they have [Change.Writers].
 	WritersUnknown string `json:"writers_unknown,omitempty"`
+	// Folders sum up changes that are too many to be listed: Changes and Text are
+	// empty then, and Shown is of all of them.
+	Folders []FolderSum `json:"folders,omitempty"`
 	// Staged lists the requests that were held beside.
 	Staged []Staged `json:"staged,omitempty"`
 	// Patch is as Text, of those changes only that `git apply` can do.
 	Patch Raw `json:"patch,omitempty"`
+}
+
+// FolderSum sums up the changes in a folder, or of one path.
+type FolderSum struct {
+	Path       Raw `json:"path"` // empty for all that no other one has
+	Changes    int `json:"changes"`
+	Insertions int `json:"insertions"`
+	Deletions  int `json:"deletions"`
+	Hazards    int `json:"hazards,omitempty"` // changes that have any
 }
 
 // KeepReceipt is the account of one keep. It is signed as an in-toto

@@ -30,6 +30,7 @@ So is the rest where 16 MiB are shown; a path that is named is shown by itself.
 it is listed, and --json has everything always.
 --writers names who has written each path: the program that has written last, and
 those that it or another writer was started by. "proofbox keep --not-from" goes by it.
+More than 100,000 changes are summed up by folder; naming a folder lists what is in it.
 --export-patch leaves out what git apply would refuse, and says so; it has the
 bytes of what is no text, up to 8 MiB of a file.`
 
@@ -51,10 +52,11 @@ func (a *app) diffCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if export != "" {
+			if export != "" && len(diff.Folders) == 0 {
 				return a.exportPatch(diff, export)
 			}
-			if writers && !a.json {
+			raw = raw || export != ""
+			if writers && !a.json && len(diff.Folders) == 0 {
 				return a.showWriters(diff)
 			}
 			var folded hazard.Folding
@@ -132,6 +134,13 @@ func (a *app) showDiff(d proofbox.Diff, stat, raw bool, folded hazard.Folding) e
 	switch {
 	case a.json:
 		return a.document(d)
+	case len(d.Folders) > 0:
+		a.showFolders(d)
+		a.showStaged(d.Run, d.Staged)
+		if raw {
+			return errors.New("so many changes are no patch; name paths")
+		}
+		return nil
 	case len(d.Changes)+len(d.Staged) == 0:
 		a.errorf("run %s has changed nothing\n", d.Run)
 		return nil
@@ -187,6 +196,23 @@ func colourOf(line string) string {
 		return red
 	}
 	return plain
+}
+
+// showFolders sums up changes that are too many to be listed.
+func (a *app) showFolders(d proofbox.Diff) {
+	n := 0
+	for _, f := range d.Folders {
+		n += f.Changes
+		name, risks := terminal.Name(string(f.Path)), ""
+		if f.Path == "" {
+			name = "and in further folders"
+		}
+		if f.Hazards > 0 {
+			risks = fmt.Sprintf("  ! %d would run here or hide text", f.Hazards)
+		}
+		a.printf("  %-16s  %-14s  %s%s\n", plural(f.Changes, "change"), fmt.Sprintf("+%d -%d", f.Insertions, f.Deletions), name, risks)
+	}
+	a.printf("%s are too many to be listed one by one; `proofbox diff %s PATH --stat` lists those in a folder\n", plural(n, "change"), d.Run)
 }
 
 // showStat lists changes, one a line.

@@ -137,7 +137,7 @@ func (a *app) keep(ctx context.Context, run string, args []string, f keepFlags) 
 	if err != nil {
 		return err
 	}
-	if len(diff.Changes) == 0 {
+	if len(diff.Changes)+len(diff.Folders) == 0 {
 		a.errorf("run %s has changed nothing; there is nothing to keep\n", diff.Run)
 		return nil
 	}
@@ -332,7 +332,11 @@ func findHunk(d proofbox.Diff, ref proofbox.HunkRef) *proofbox.Hunk {
 
 // showAsked shows what a keep is asked for: hunks with their lines, else paths.
 func (a *app) showAsked(d proofbox.Diff, req proofbox.KeepRequest) {
-	if len(req.Hunks) == 0 {
+	switch {
+	case len(d.Folders) > 0:
+		a.showFolders(d)
+		return
+	case len(req.Hunks) == 0:
 		a.showStat(d, nil)
 		return
 	}

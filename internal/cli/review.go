@@ -16,17 +16,25 @@ import (
 const reviewLong = `Decide on the screen what to keep of a run: change by change, hunk by hunk or line
 by line. Decisions are kept as they are made and can be taken back until they are
 applied, which the key a does. What would run on this machine later is marked with
-! and wants a yes of its own, after it was looked at. The key ? lists the keys.`
+! and wants a yes of its own, after it was looked at. The key ? lists the keys.
+With paths, only what is there is on the screen; applying is about all that was decided.`
 
 func (a *app) reviewCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "review RUN", Short: "Decide on the screen what to keep of a run", Long: reviewLong, Args: oneRun,
-		Example: "  proofbox review last",
+		Use: "review RUN [PATH…]", Short: "Decide on the screen what to keep of a run", Long: reviewLong,
+		Example: "  proofbox review last\n  proofbox review last src",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return oneRun(cmd, args)
+			}
 			if !isTerminal(a.stdin) || !isTerminal(a.stdout) {
 				return errors.New("a review needs a terminal; scripts use `proofbox diff --json` and `proofbox keep --hunk`")
 			}
-			screen, err := review.Open(cmd.Context(), reviewed{a.client, args[0]})
+			paths, err := a.paths(cmd.Context(), args[0], args[1:])
+			if err != nil {
+				return err
+			}
+			screen, err := review.Open(cmd.Context(), reviewed{a.client, args[0], paths})
 			if err != nil {
 				return err
 			}
@@ -42,9 +50,13 @@ func (a *app) reviewCommand() *cobra.Command {
 type reviewed struct {
 	client *client.Client
 	run    string
+	paths  []proofbox.Raw // none for all
 }
 
 func (r reviewed) Diff(ctx context.Context, req proofbox.DiffRequest) (proofbox.Diff, error) {
+	if len(req.Paths) == 0 {
+		req.Paths = r.paths
+	}
 	return r.client.Diff(ctx, r.run, req)
 }
 

@@ -83,6 +83,10 @@ func (d *Daemon) Diff(ctx context.Context, name string, r proofbox.DiffRequest) 
 			return diff, err
 		}
 	}
+	if len(selected) > workspace.MaxListed {
+		diff.Changes, diff.Folders = []proofbox.Change{}, workspace.Sum(selected, r.Paths)
+		return diff, nil
+	}
 	rejections := d.rejections(run)
 	if r.Stat {
 		return diff, rejections.Tell(run.ID, diff.Changes) // they were loaded for this call alone

@@ -32,6 +32,9 @@ func Open(ctx context.Context, run Run) (tea.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(diff.Folders) > 0 {
+		return nil, fmt.Errorf("run %s has more changes than a screen helps with; `proofbox diff %s --stat` sums them up by folder, and `proofbox review %s FOLDER` is about those in one", diff.Run, diff.Run, diff.Run)
+	}
 	m := &model{ctx: ctx, run: run, diff: diff, width: 80, height: 24, seen: map[proofbox.Raw]bool{}}
 	m.list = newList(diff.Changes, all, "")
 	m.list.fold(hazard.Fold(diff.Changes))

@@ -70,6 +70,9 @@ func (s *Shelf) Load(dir string) (*Changes, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(c.list.Changes) > MaxListed { // nobody asks for these again and again
+			return c, c.loadDecisions()
+		}
 		s.dir, s.file, s.list = dir, now, c.list
 	}
 	c := &Changes{dir: dir, list: s.list}
@@ -82,13 +85,64 @@ func Load(dir string) (*Changes, error) { return new(Shelf).Load(dir) }
 
 func load(dir string, f *os.File) (*Changes, error) {
 	c := &Changes{dir: dir}
-	if err := json.NewDecoder(io.LimitReader(f, maxIndex)).Decode(&c.list); err != nil {
+	if err := c.list.read(json.NewDecoder(io.LimitReader(f, maxIndex))); err != nil {
 		return nil, fmt.Errorf("reading the changes: %w", err)
 	}
 	if err := c.list.check(); err != nil {
 		return nil, fmt.Errorf("reading the changes: %w", err)
 	}
 	return c, c.list.mark()
+}
+
+// read reads the index change by change: as one value, a decoder would have all of its
+// text in memory, too.
+func (l *storedChanges) read(d *json.Decoder) error {
+	if err := delimiter(d, '{'); err != nil {
+		return err
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		switch key {
+		case "changes":
+			err = l.readChanges(d)
+		case "version":
+			err = d.Decode(&l.Version)
+		case "warnings":
+			err = d.Decode(&l.Warnings)
+		case "writers":
+			err = d.Decode(&l.Writers)
+		default:
+			err = d.Decode(new(json.RawMessage)) // of a later version, which check refuses
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return delimiter(d, '}')
+}
+
+func (l *storedChanges) readChanges(d *json.Decoder) error {
+	if err := delimiter(d, '['); err != nil {
+		return err
+	}
+	for d.More() {
+		var c proofbox.Change
+		if err := d.Decode(&c); err != nil {
+			return err
+		}
+		l.Changes = append(l.Changes, c)
+	}
+	return delimiter(d, ']')
+}
+
+func delimiter(d *json.Decoder, want json.Delim) error {
+	if got, err := d.Token(); err != nil || got != want {
+		return errors.Join(err, fmt.Errorf("%v is not %v", got, want))
+	}
+	return nil
 }
 
 // check holds what was read against what is ever written.
