@@ -108,6 +108,12 @@ var traps = []trap{
 	// 5.4 Race.
 	{"processes of the run still write", []string{"testdata/script/hostile.txtar: ! exec grep -laz writes-after-the-end -r /proc --include=cmdline", "internal/workspace TestShownBytesAreTheKeptBytes", "internal/workspace TestPlantedTemporaryName/FIFO"}},
 
+	// Bad input beside these.
+	{"a file that changed after it was shown", []string{"internal/workspace TestShownBytesAreTheKeptBytes", "internal/workspace TestKeepOnlyWhatWasShown", "internal/workspace TestStoreThatWasAlteredIsNotApplied"}},
+	{"a million changed files", []string{"internal/daemon TestTooManyToList", "internal/workspace TestSum"}},
+	{"a binary of 2 GiB", []string{"internal/workspace TestTraps/binary of 2 GiB"}},
+	{"one line of 50 MB", []string{"internal/workspace TestTraps/one line of 50 MB"}},
+
 	// 5.5 os.Root.
 	{"a write through a link that stays inside", []string{"internal/workspace TestOriginalWhoseLinksLeadIn", "internal/workspace TestTraps/link into git (os.Root)", "internal/workspace TestTraps/link to a hook"}},
 	{"a write in place into a file with a name outside", []string{"internal/workspace TestOriginalWhoseLinksLeadIn", "internal/workspace TestKeepDoesNotWriteThroughHardLinks"}},

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"testing"
@@ -30,7 +31,8 @@ var traps = map[string]trap{
 	"set-user-ID":                    {"x", map[string]string{"x": "x"}, func(t failer, u string) { must(t, os.Chmod(u+"/x", 0o755|os.ModeSetuid)) }, "refused"},
 	"set-group-ID":                   {"x", map[string]string{"x": "x"}, func(t failer, u string) { must(t, os.Chmod(u+"/x", 0o755|os.ModeSetgid)) }, "refused"},
 	"sparse file of a terabyte":      {"big", map[string]string{"big": ""}, func(t failer, u string) { must(t, os.Truncate(u+"/big", 1<<40)) }, "refused"},
-	"one line of many megabytes":     {"line", map[string]string{"line": strings.Repeat("x", 5<<20)}, nil, "kept"},
+	"one line of 50 MB":              {"line", nil, func(t failer, u string) { must(t, os.WriteFile(u+"/line", bytes.Repeat([]byte("x"), 50<<20), 0o644)) }, "kept"},
+	"binary of 2 GiB":                {"binary", map[string]string{"binary": "\x00"}, func(t failer, u string) { must(t, os.Truncate(u+"/binary", 2<<30)) }, "kept"},
 	"a temporary name of a keep":     {".proofbox-AAAAAAAAAAAAAAAAAAAAAAAAAA-0", map[string]string{".proofbox-AAAAAAAAAAAAAAAAAAAAAAAAAA-0": "x"}, nil, "kept"},
 	"a name of the journal":          {"changes.json", map[string]string{"changes.json": "{}"}, nil, "kept"},
 	"name that is an option":         {"-rf", map[string]string{"-rf": "x"}, nil, "kept"},
