@@ -25,6 +25,7 @@ type documentReader struct {
 	in     *stream
 	record int64
 	outer  *position // where the document is a string of another one
+	paths  map[[2]string]string
 }
 
 var errDocument = errors.New("it is not JSON")
@@ -136,10 +137,27 @@ func (d *documentReader) object(field string, depth int) error {
 		if b, err = d.skip(); err != nil || b != ':' {
 			return errors.Join(err, errDocument)
 		}
-		if err := d.value(below(field, name), depth+1); err != nil {
+		if err := d.value(d.path(field, name), depth+1); err != nil {
 			return err
 		}
 	}
+}
+
+// path is that of a field in another, put together once.
+func (d *documentReader) path(field, name string) string {
+	if field == "" {
+		return below(field, name)
+	}
+	k := [2]string{field, name}
+	path, ok := d.paths[k]
+	if !ok {
+		path = below(field, name)
+		if d.paths == nil || len(d.paths) >= maxColumns {
+			d.paths = map[[2]string]string{}
+		}
+		d.paths[k] = path
+	}
+	return path
 }
 
 // below is the path of a field in another.
@@ -197,15 +215,16 @@ func (d *documentReader) take(field string, v value) {
 // scalar reads a number or a word.
 func (d *documentReader) scalar(field string) error {
 	start := d.in.at
-	word, err := d.in.until(" \n\r\t,]}:\"", 400, nil)
+	word, err := d.in.until(" \n\r\t,]}:\"", 400, d.in.scratch[:0])
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
+	d.in.keep(word)
 	text := string(word)
 	switch {
 	case text == "true" || text == "false" || text == "null":
 		return nil
-	case word == nil || word[0] != '-' && (word[0] < '0' || word[0] > '9') || len(word) == 400:
+	case len(word) == 0 || word[0] != '-' && (word[0] < '0' || word[0] > '9') || len(word) == 400:
 		return errDocument
 	}
 	d.take(field, value{text: text, place: position{base: start}})
@@ -215,7 +234,8 @@ func (d *documentReader) scalar(field string) error {
 // pieces reads the rest of a string and gives it, decoded, in pieces.
 func (d *documentReader) pieces(give func(value)) error {
 	start, seen := d.in.at, 0
-	var buf []byte
+	buf := d.in.scratch[:0]
+	defer func() { d.in.keep(buf) }()
 	var jumps []jump
 	for {
 		var err error

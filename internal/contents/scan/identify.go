@@ -159,23 +159,32 @@ func numbers(hits []hit, field, text string, start, end int) []hit {
 	if digits < 4 && letters < 6 {
 		return hits
 	}
-	near := ""
+	near := surroundings(field, text, start, end)
+	known := contexts.in(near)
 	for _, list := range [][]rule{general, national} {
 		for i := range list {
 			r := &list[i]
-			if digits < r.digits || letters < r.letters {
+			if digits < r.digits || letters < r.letters || r.needed && !known || !r.marked(text[start:end]) {
 				continue
-			}
-			if near == "" {
-				near = surroundings(field, text, start, end)
 			}
 			hits = r.find(hits, text, start, end, near)
 		}
 	}
 	if digits >= 7 {
-		hits = phones(hits, text, start, end, surroundings(field, text, start, end))
+		hits = phones(hits, text, start, end, near, digits)
 	}
 	return hits
+}
+
+// marked says whether a window has the bytes that the rule's shape has.
+func (r *rule) marked(window string) bool {
+	n := 0
+	for i := 0; i < len(window) && n < r.some; i++ {
+		if strings.IndexByte(r.marks, window[i]) >= 0 {
+			n++
+		}
+	}
+	return n >= r.some
 }
 
 func count(s string) (digits, letters int) {

@@ -22,8 +22,11 @@ var (
 // phones appends the telephone numbers in a window: those with a country's code
 // that libphonenumber takes for valid, those in North America's layout, and,
 // with a word near by, whatever is possible.
-func phones(hits []hit, text string, start, end int, near string) []hit {
+func phones(hits []hit, text string, start, end int, near string, digits int) []hit {
 	known := mentions(near, phoneWords)
+	if window := text[start:end]; !known && digits < 10 && !strings.Contains(window, "+") && !strings.Contains(window, "00") {
+		return hits // too short for North America's layout, and without a country's code
+	}
 	for _, m := range phoneShape.FindAllStringIndex(text[start:end], -1) {
 		first, last := start+m[0], start+m[1]
 		if first > 0 && letterOrDigit(text[first-1]) || last < len(text) && letterOrDigit(text[last]) {

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -17,7 +18,8 @@ const secretBlock = 32 << 10
 // rules want to see the name that a value is given, and lines.
 type secrets struct {
 	detector *detect.Detector
-	block    strings.Builder
+	filter   *prefilter // nil where a rule cannot be filtered for
+	block    []byte
 	values   []blockValue
 }
 
@@ -28,45 +30,105 @@ type blockValue struct {
 }
 
 // gitleaks is made once: it compiles two hundred rules.
-var gitleaks = sync.OnceValues(func() (*detect.Detector, error) {
+var gitleaks = sync.OnceValues(func() (*secrets, error) {
 	d, err := detect.NewDetectorDefaultConfig()
 	if err != nil {
 		return nil, fmt.Errorf("reading gitleaks' rules: %w", err)
 	}
 	d.IgnoreGitleaksAllow = true // a comment in hostile data must not hide it
-	return d, nil
+	return &secrets{detector: d, filter: newPrefilter(d.Config.Rules)}, nil
 })
 
 func newSecrets() (*secrets, error) {
-	d, err := gitleaks()
-	return &secrets{detector: d}, err
+	made, err := gitleaks()
+	if err != nil {
+		return nil, err
+	}
+	s := *made
+	return &s, nil
 }
 
 func (s *secrets) take(c *collector, v value) {
-	if s.block.Len()+len(v.text) > secretBlock {
-		s.flush(c)
+	if len(s.block)+len(v.text) > secretBlock {
+		next := s.full(c)
 		if c.spans != nil {
-			c.spans.settle(v.place.of(0))
+			c.spans.settle(cmp.Or(next, &v).place.of(0))
 		}
 	}
-	if name := v.field[strings.LastIndexByte(v.field, '.')+1:]; name != "" {
-		s.block.WriteString(name + ` = "`)
-		s.values = append(s.values, blockValue{s.block.Len(), v})
-		s.block.WriteString(v.text + "\"\n")
-		return
+	name := v.field[strings.LastIndexByte(v.field, '.')+1:]
+	if name != "" {
+		s.block = append(append(s.block, name...), ` = "`...)
 	}
-	s.values = append(s.values, blockValue{s.block.Len(), v})
-	s.block.WriteString(v.text + "\n")
+	s.values = append(s.values, blockValue{len(s.block), v})
+	s.block = append(s.block, v.text...)
+	if name != "" {
+		s.block = append(s.block, '"')
+	}
+	s.block = append(s.block, '\n')
+}
+
+// full searches a block that is full, but for a private key at its end that goes on: of that it gives the first
+// line, which the next block begins with.
+func (s *secrets) full(c *collector) *value {
+	first := s.open()
+	if first <= 0 {
+		s.flush(c)
+		return nil
+	}
+	rest, kept := s.values[first:], s.values[first].start
+	tail := bytes.Clone(s.block[kept:])
+	s.block = s.block[:kept]
+	values := slices.Clone(rest)
+	s.values = s.values[:first]
+	s.flush(c)
+	s.block = append(s.block, tail...)
+	for _, b := range values {
+		s.values = append(s.values, blockValue{b.start - kept, b.value})
+	}
+	return &s.values[0].value
+}
+
+// open is the value of a block in which a private key begins that does not end; at most 0 where there is none. What has
+// filled a block already is none.
+func (s *secrets) open() int {
+	if !bytes.Contains(s.block, []byte("-----BEGIN ")) {
+		return -1
+	}
+	begin := bytes.LastIndex(s.block, []byte("-----BEGIN "))
+	if bytes.Contains(s.block[begin:], []byte("-----END ")) {
+		return -1
+	}
+	n, exact := slices.BinarySearchFunc(s.values, begin, func(b blockValue, at int) int { return cmp.Compare(b.start, at) })
+	if !exact {
+		n--
+	}
+	if n < 0 || s.values[n].value.field != "" {
+		return -1
+	}
+	return n
 }
 
 // flush searches what was gathered. Of a secret that occurs several times each
 // place is reported.
 func (s *secrets) flush(c *collector) {
-	text := s.block.String()
+	lines := s.block
+	if s.filter != nil {
+		lines = s.filter.lines(s.block)
+	}
+	if len(lines) > 0 {
+		for _, h := range s.search(string(s.block), string(lines)) {
+			s.report(c, h)
+		}
+	}
+	s.block, s.values = s.block[:0], s.values[:0]
+}
+
+// search looks for secrets in some lines of a text, and gives their places in it.
+func (s *secrets) search(text, lines string) []hit {
 	type found struct{ rule, secret string }
 	seen := map[found]bool{}
 	var hits []hit
-	for _, f := range s.detector.DetectString(text) {
+	for _, f := range s.detector.DetectString(lines) {
 		key := found{f.RuleID, f.Secret}
 		if seen[key] || f.Secret == "" {
 			continue
@@ -81,11 +143,7 @@ func (s *secrets) flush(c *collector) {
 			at += i + len(f.Secret)
 		}
 	}
-	for _, h := range settle(hits) {
-		s.report(c, h)
-	}
-	s.block.Reset()
-	s.values = s.values[:0]
+	return settle(hits)
 }
 
 // report puts a hit in the block at its place in a value.

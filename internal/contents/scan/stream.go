@@ -19,6 +19,8 @@ const (
 type stream struct {
 	r  *bufio.Reader
 	at int64 // bytes read
+	// scratch is where a value is put together; who takes one gives it back.
+	scratch []byte
 	// broken is where the first byte is that is not UTF-8, or -1.
 	broken int64
 }
@@ -39,6 +41,13 @@ func (s *stream) next() (byte, error) {
 func (s *stream) back() {
 	if s.r.UnreadByte() == nil {
 		s.at--
+	}
+}
+
+// keep takes scratch space back, unless a long value has made it large.
+func (s *stream) keep(buf []byte) {
+	if cap(buf) <= streamBuffer {
+		s.scratch = buf[:0]
 	}
 }
 
@@ -99,7 +108,8 @@ func (c *collector) text(in *stream, record int64) error {
 // longer than a piece is looked at in several.
 func (c *collector) line(in *stream, record int64) error {
 	start, seen := in.at, 0
-	var buf []byte
+	buf := in.scratch[:0]
+	defer func() { in.keep(buf) }()
 	for {
 		var err error
 		buf, err = in.until("\n", maxText-len(buf), buf)

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strconv"
@@ -16,6 +17,7 @@ type tableReader struct {
 	c         *collector
 	in        *stream
 	separator byte
+	stop      string // the separator, and the end of a line
 	names     []string
 	record    int64
 	ended     bool // the field ended its record
@@ -25,6 +27,7 @@ type tableReader struct {
 // fields has a digit or an @.
 func (c *collector) table(in *stream) error {
 	t := &tableReader{c: c, in: in, separator: separatorOf(in)}
+	t.stop = string([]byte{t.separator, '\n'})
 	for {
 		if _, err := in.r.Peek(1); errors.Is(err, io.EOF) {
 			return nil
@@ -109,10 +112,10 @@ func (t *tableReader) field(give func(value)) error {
 		_, _ = t.in.next()
 		return t.quoted(give)
 	}
-	return t.pieces(give, string(t.separator)+"\n", func(buf []byte) ([]byte, bool, error) {
+	return t.pieces(give, t.stop, func(buf []byte) ([]byte, bool, error) {
 		b, err := t.in.next()
 		t.ended = err != nil || b == '\n'
-		return []byte(strings.TrimSuffix(string(buf), "\r")), true, nil
+		return bytes.TrimSuffix(buf, []byte("\r")), true, nil
 	})
 }
 
@@ -152,7 +155,8 @@ func (t *tableReader) quoted(give func(value)) error {
 // that says that the field is whole.
 func (t *tableReader) pieces(give func(value), stop string, after func([]byte) ([]byte, bool, error)) error {
 	start, seen := t.in.at, 0
-	var buf []byte
+	buf := t.in.scratch[:0]
+	defer func() { t.in.keep(buf) }()
 	var jumps []jump
 	for {
 		var err error

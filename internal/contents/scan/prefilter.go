@@ -1,0 +1,377 @@
+package scan
+
+import (
+	"bytes"
+	"math"
+	"regexp/syntax"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/zricethezav/gitleaks/v8/config"
+)
+
+// prefilter finds the lines of a block in which a rule of gitleaks may find something: those around a word
+// that the rule needs, where a run of bytes without a space is near that is as long as the rule's longest.
+// Most text has none, and is passed over some fifty times as fast as the rules look at it.
+type prefilter struct {
+	words   map[uint16][]need // by their first two bytes
+	begins  [1 << 13]uint64   // a bit for each hash of three bytes that one begins with
+	longest int               // of the runs that are needed, the shortest
+}
+
+// need is a word, and the run that the least demanding of its rules needs. Where it is assigned, that is the value
+// of something with the word in its name, as in key = "…".
+type need struct {
+	word     string // in small letters
+	run      int
+	assigned bool
+	beside   []string // what is near, too, in small letters
+}
+
+// assignment is how gitleaks' rules begin that look for a name and its value.
+const assignment = `(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)`
+
+// valueBytes is how long the value of an assignment is at least.
+const valueBytes = 10
+
+// Reach of a rule around its word.
+const (
+	reachBytes = 256 // to the run that it needs
+	reachLines = 6   // to all that it matches
+)
+
+// newPrefilter reads what rules need out of them. A rule that needs nothing cannot be filtered for, which is
+// why it gives nil then.
+func newPrefilter(rules map[string]config.Rule) *prefilter {
+	type kind struct {
+		word     string
+		assigned bool
+	}
+	needs := map[kind]need{}
+	for _, r := range rules {
+		if r.Regex == nil {
+			continue // it is about names of files
+		}
+		if len(r.Keywords) == 0 {
+			return nil
+		}
+		parsed, err := syntax.Parse(r.Regex.String(), syntax.Perl)
+		if err != nil {
+			return nil
+		}
+		parsed = parsed.Simplify()
+		n := need{run: longestRun(parsed), beside: mandatory(parsed)}
+		for _, k := range r.Keywords {
+			if len(k) < 2 {
+				return nil
+			}
+			n.word = strings.ToLower(k)
+			n.assigned = assigning(r.Regex.String(), n.word)
+			needs[kind{n.word, n.assigned}] = least(needs[kind{n.word, n.assigned}], n)
+		}
+	}
+	p := &prefilter{words: map[uint16][]need{}, longest: math.MaxInt}
+	for _, n := range needs {
+		p.add(n)
+	}
+	return p
+}
+
+// assigning says whether a rule looks for a value that is assigned to a name with a word in it.
+func assigning(rule, word string) bool {
+	_, value, ok := strings.Cut(rule, assignment)
+	return ok && !strings.Contains(strings.ToLower(value), word)
+}
+
+// least is what two rules both need.
+func least(a, b need) need {
+	if a.word == "" {
+		return b
+	}
+	b.run = min(a.run, b.run)
+	b.beside = slices.DeleteFunc(slices.Clone(b.beside), func(s string) bool { return !slices.Contains(a.beside, s) })
+	return b
+}
+
+func (p *prefilter) add(n need) {
+	first := uint16(n.word[0])<<8 | uint16(n.word[1])
+	p.words[first] = append(p.words[first], n)
+	p.longest = min(p.longest, n.run)
+	set := func(third byte) {
+		h := trigram(uint32(n.word[0])<<16 | uint32(n.word[1])<<8 | uint32(third))
+		p.begins[h>>6] |= 1 << (h & 63)
+	}
+	if len(n.word) > 2 {
+		set(n.word[2])
+		return
+	}
+	for third := range 256 {
+		set(byte(third))
+	}
+}
+
+// trigram is a hash of 19 bits of three bytes.
+func trigram(v uint32) uint32 { return (v & 0xffffff) * 0x9e3779b1 >> 13 }
+
+// small are bytes with capitals as small letters.
+var small = func() (table [256]byte) {
+	for i := range table {
+		table[i] = byte(i)
+		if i >= 'A' && i <= 'Z' {
+			table[i] += 'a' - 'A'
+		}
+	}
+	return table
+}()
+
+// lines gives the lines of a block that are worth looking at, put together; nothing where there is none.
+func (p *prefilter) lines(block []byte) []byte {
+	if bytes.Contains(block, []byte("\u212a")) {
+		return block // a letter that is a small k to who ignores capitals
+	}
+	var parts, runs [][2]int
+	v := uint32(0)
+	for i := 0; i <= len(block); i++ {
+		v <<= 8
+		if i < len(block) {
+			v |= uint32(small[block[i]])
+		}
+		h := trigram(v)
+		if p.begins[h>>6]&(1<<(h&63)) == 0 || i < 2 {
+			continue
+		}
+		at := i - 2
+		list := p.words[uint16(small[block[at]])<<8|uint16(small[block[at+1]])]
+		for j := range list {
+			n := &list[j]
+			if !n.at(block, at) || n.assigned && !assigned(block, at+len(n.word)) {
+				continue
+			}
+			if runs == nil {
+				runs = p.runs(block)
+			}
+			if near(runs, at, n.run) && n.company(block, at) {
+				parts = join(parts, around(block, at, n.word))
+			}
+		}
+	}
+	return pick(block, parts)
+}
+
+// pick puts parts of a block together.
+func pick(block []byte, parts [][2]int) []byte {
+	if len(parts) == 1 && parts[0] == [2]int{0, len(block)} {
+		return block
+	}
+	var picked []byte
+	for _, part := range parts {
+		picked = append(append(picked, block[part[0]:part[1]]...), '\n')
+	}
+	return picked
+}
+
+// at says whether the word is at a place.
+func (n *need) at(block []byte, at int) bool {
+	if len(block)-at < len(n.word) {
+		return false
+	}
+	for i := range len(n.word) {
+		if small[block[at+i]] != n.word[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Bytes between a name, what assigns, and a value.
+const (
+	nameRest   = 24
+	assignRest = 10
+)
+
+// assigned says whether a value follows a name that has come to a place, as far as an assignment allows.
+func assigned(block []byte, at int) bool {
+	for n := 0; n < nameRest && at < len(block) && (inLabel(block[at]) || spaced(block[at])); n++ {
+		at++
+	}
+	if at == len(block) || strings.IndexByte("=>:|?,", block[at]) < 0 {
+		return false
+	}
+	for n := 0; n < assignRest && at < len(block) && (strings.IndexByte("=>:|?,", block[at]) >= 0 || spaced(block[at])); n++ {
+		at++
+	}
+	start := at
+	for at < len(block) && at-start < valueBytes && !spaced(block[at]) {
+		at++
+	}
+	return at-start == valueBytes
+}
+
+// inLabel says whether a byte can be in the name of a value, where letters that are none of ASCII's may be.
+func inLabel(c byte) bool { return letterOrDigit(c) || c >= utf8.RuneSelf || c == '.' || c == '-' }
+
+// spaced says whether a byte is a space or a quote.
+func spaced(c byte) bool { return c <= ' ' || c == '\'' || c == '"' || c == '`' }
+
+// company says whether what a word needs beside it is in reach.
+func (n *need) company(block []byte, at int) bool {
+	if n.run >= telling || len(n.beside) == 0 {
+		return true
+	}
+	near := strings.ToLower(string(block[max(0, at-2*reachBytes):min(len(block), at+2*reachBytes)]))
+	return !slices.ContainsFunc(n.beside, func(s string) bool { return !strings.Contains(near, s) })
+}
+
+// telling is the length of a run that few texts have.
+const telling = 16
+
+// keyBegin begins a private key.
+const keyBegin = "-----begin"
+
+// runs are the runs of bytes without a space that are long enough for some rule: where they begin, and their
+// lengths.
+func (p *prefilter) runs(block []byte) [][2]int {
+	list := [][2]int{}
+	start := 0
+	for i := 0; i <= len(block); i++ {
+		if i < len(block) && block[i] > ' ' {
+			continue
+		}
+		if i-start >= p.longest {
+			list = append(list, [2]int{start, i - start})
+		}
+		start = i + 1
+	}
+	return list
+}
+
+// near says whether a run of a length is in reach of a place.
+func near(runs [][2]int, at, length int) bool {
+	i, _ := slices.BinarySearchFunc(runs, at-reachBytes, func(r [2]int, from int) int { return r[0] + r[1] - from })
+	for ; i < len(runs) && runs[i][0] <= at+reachBytes; i++ {
+		if runs[i][1] >= length {
+			return true
+		}
+	}
+	return false
+}
+
+// around is what a rule may match around a word: some lines before and behind. A private key goes on for
+// longer.
+func around(block []byte, at int, word string) [2]int {
+	start, end := at, at
+	for range reachLines + 1 {
+		start = max(0, bytes.LastIndexByte(block[:start], '\n'))
+	}
+	if start > 0 {
+		start++
+	}
+	if word == keyBegin {
+		return [2]int{start, len(block)}
+	}
+	for range reachLines + 1 {
+		n := bytes.IndexByte(block[end:], '\n')
+		if n < 0 {
+			return [2]int{start, len(block)}
+		}
+		end += n + 1
+	}
+	return [2]int{start, end}
+}
+
+// join adds a part to those before it, of which the last may reach into it.
+func join(parts [][2]int, next [2]int) [][2]int {
+	if last := len(parts) - 1; last >= 0 && next[0] <= parts[last][1] {
+		parts[last][1] = max(parts[last][1], next[1])
+		return parts
+	}
+	return append(parts, next)
+}
+
+// longestRun is how long a run of bytes without a space a match has at least.
+func longestRun(re *syntax.Regexp) int {
+	best, _, _, _ := runsIn(re)
+	return best
+}
+
+// runsIn measures the runs of a match: the longest, those that it begins and ends with, and whether it is one
+// run as a whole.
+func runsIn(re *syntax.Regexp) (best, before, after int, whole bool) {
+	switch re.Op {
+	case syntax.OpLiteral:
+		if strings.ContainsFunc(string(re.Rune), unicode.IsSpace) {
+			return 0, 0, 0, false
+		}
+		return len(re.Rune), len(re.Rune), len(re.Rune), true
+	case syntax.OpCharClass:
+		for i := 0; i < len(re.Rune); i += 2 {
+			if re.Rune[i] <= ' ' {
+				return 0, 0, 0, false
+			}
+		}
+		return 1, 1, 1, true
+	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		return 0, 0, 0, true
+	case syntax.OpCapture:
+		return runsIn(re.Sub[0])
+	case syntax.OpPlus:
+		return runsIn(re.Sub[0])
+	case syntax.OpStar, syntax.OpQuest:
+		_, _, _, whole = runsIn(re.Sub[0])
+		return 0, 0, 0, whole
+	case syntax.OpConcat:
+		return concatenated(re.Sub)
+	case syntax.OpAlternate:
+		best, before, after, whole = runsIn(re.Sub[0])
+		for _, sub := range re.Sub[1:] {
+			b, f, a, w := runsIn(sub)
+			best, before, after, whole = min(best, b), min(before, f), min(after, a), whole && w
+		}
+		return best, before, after, whole
+	}
+	return 0, 0, 0, false
+}
+
+func concatenated(subs []*syntax.Regexp) (best, before, after int, whole bool) {
+	whole = true
+	for _, sub := range subs {
+		b, f, a, w := runsIn(sub)
+		if whole {
+			before += f
+		}
+		best = max(best, b, after+f)
+		if w {
+			after += f
+		} else {
+			after = a
+		}
+		whole = whole && w
+	}
+	return max(best, before), before, after, whole
+}
+
+// mandatory are texts that every match has, in small letters.
+func mandatory(re *syntax.Regexp) []string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return []string{strings.ToLower(string(re.Rune))}
+	case syntax.OpCapture, syntax.OpPlus:
+		return mandatory(re.Sub[0])
+	case syntax.OpConcat:
+		var list []string
+		for _, sub := range re.Sub {
+			list = append(list, mandatory(sub)...)
+		}
+		return list
+	case syntax.OpAlternate:
+		list := mandatory(re.Sub[0])
+		for _, sub := range re.Sub[1:] {
+			other := mandatory(sub)
+			list = slices.DeleteFunc(list, func(s string) bool { return !slices.Contains(other, s) })
+		}
+		return list
+	}
+	return nil
+}
