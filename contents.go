@@ -140,7 +140,11 @@ type Verified struct {
 	KeyID string `json:"key_id"`
 	// Digest is the SHA-256 of the seal's bytes.
 	Digest string `json:"digest"`
-	Seal   Seal   `json:"seal"`
+	// Seal has no files where those were not read again.
+	Seal Seal `json:"seal"`
+	// Files counts them, and How says what was done to verify them; empty for a new seal.
+	Files int    `json:"files,omitempty"`
+	How   string `json:"how,omitempty"`
 	// Envelope is the seal's bytes; it is no part of the document.
 	Envelope []byte `json:"-"`
 }

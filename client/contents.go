@@ -30,9 +30,10 @@ func (c *Client) MaskContents(ctx context.Context, r proofbox.MaskRequest) (proo
 	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/mask", body: r})
 }
 
-// VerifyContents holds a data set against its seal.
-func (c *Client) VerifyContents(ctx context.Context, path string) (proofbox.Verified, error) {
-	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/verify", body: api.PathRequest{Path: path}})
+// VerifyContents holds a data set against its seal. One that was verified before and is unchanged is
+// not read again, unless all is asked for.
+func (c *Client) VerifyContents(ctx context.Context, path string, all bool) (proofbox.Verified, error) {
+	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/verify", body: api.VerifyRequest{Path: path, All: all}})
 }
 
 // SeenContents gives what a run's box could see of data.

@@ -114,7 +114,7 @@ type Contents interface {
 	Scan(ctx context.Context, path string, names bool) (proofbox.Scan, error)
 	Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error)
 	Mask(ctx context.Context, r proofbox.MaskRequest) (proofbox.Verified, error)
-	Verify(ctx context.Context, path string) (proofbox.Verified, error)
+	Verify(ctx context.Context, path string, all bool) (proofbox.Verified, error)
 	// Synthesise makes up a data set.
 	Synthesise(ctx context.Context, r proofbox.SynthRequest) (proofbox.Synthesised, error)
 	// Seen gives the data sets that a run's box could read.

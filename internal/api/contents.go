@@ -8,9 +8,11 @@ import (
 	"proofbox"
 )
 
-// PathRequest names a data set on the host.
-type PathRequest struct {
+// VerifyRequest asks to hold a data set on the host against its seal.
+type VerifyRequest struct {
 	Path string `json:"path"`
+	// All asks for every byte to be read, also of what is unchanged.
+	All bool `json:"all,omitempty"`
 }
 
 // ScanRequest asks for a scan.
@@ -76,25 +78,21 @@ func (h handler) synthesise(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h handler) verify(w http.ResponseWriter, r *http.Request) error {
-	path, err := dataPath(r)
+	var req VerifyRequest
+	err := read(r, &req)
+	if err == nil {
+		err = absolute(req.Path)
+	}
 	if err != nil {
 		return err
 	}
-	verified, err := h.service.Verify(r.Context(), path)
+	verified, err := h.service.Verify(r.Context(), req.Path, req.All)
 	return reply(w, verified, err)
 }
 
 func (h handler) seen(w http.ResponseWriter, r *http.Request) error {
 	seen, err := h.service.Seen(r.Context(), r.PathValue("run"))
 	return reply(w, seen, err)
-}
-
-func dataPath(r *http.Request) (string, error) {
-	var req PathRequest
-	if err := read(r, &req); err != nil {
-		return "", err
-	}
-	return req.Path, absolute(req.Path)
 }
 
 // absolute refuses a path that means another place for the caller than here.

@@ -153,19 +153,24 @@ func sealRequest(class, person, because, until string) (proofbox.SealRequest, er
 }
 
 func (a *app) contentsVerifyCommand() *cobra.Command {
+	var all bool
 	cmd := &cobra.Command{
 		Use: "verify PATH", Short: "Hold a data set against its seal",
 		Long: `Hold a data set against its seal: the signature, every byte of every file, the
-class and what it needs. What disagrees is named, and the status is 126.`,
+class and what it needs. What disagrees is named, and the status is 126. A set that
+was verified before is not read again if no file and no folder of it has changed
+since, by the times that the file system itself keeps and no program can set; some
+files, at random, are. It is said which way it was verified.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := oneSet(cmd, args)
 			if err != nil {
 				return err
 			}
-			verified, err := a.client.VerifyContents(cmd.Context(), path)
+			verified, err := a.client.VerifyContents(cmd.Context(), path, all)
 			return a.showVerified(verified, err)
 		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "read every byte, also of what was verified before and is unchanged")
 	a.jsonFlag(cmd)
 	return cmd
 }
@@ -180,7 +185,10 @@ func (a *app) showVerified(v proofbox.Verified, err error) error {
 	if a.json {
 		return a.document(v)
 	}
-	a.printf("%s: %s, %s, root %s, as %s says\n", v.Path, v.Seal.Class, plural(len(v.Seal.Files), "file"), v.Seal.Root, v.File)
+	a.printf("%s: %s, %s, root %s, as %s says\n", v.Path, v.Seal.Class, plural(max(v.Files, len(v.Seal.Files)), "file"), v.Seal.Root, v.File)
+	if v.How != "" {
+		a.printf("%s\n", v.How)
+	}
 	for _, b := range v.Seal.Blind {
 		a.printf("not looked for: %s\n", b)
 	}

@@ -23,6 +23,10 @@ import (
 type Keeper struct {
 	Key     *audit.Key
 	Scanner Scanner
+	// Memory is a folder of what was verified before; empty where nothing is remembered.
+	Memory string
+
+	settled time.Duration // of a test; else [settled]
 }
 
 // refuse says that a data set is not what it is meant to be.

@@ -64,14 +64,16 @@ func (d *Daemon) Mask(ctx context.Context, r proofbox.MaskRequest) (proofbox.Ver
 	return v, d.note(ctx, "mask", "", sealed{Path: r.Out, Source: r.In, Class: v.Seal.Class, Root: v.Seal.Root, Seal: v.Digest})
 }
 
-// Verify holds a data set against its seal. A masked one is searched for the real
+// Verify holds a data set against its seal. One that was verified before and is unchanged
+// is not read again, unless all is asked for. A masked one is searched for the real
 // values of its source once more.
-func (d *Daemon) Verify(ctx context.Context, path string) (proofbox.Verified, error) {
-	v, err := d.contents.Verify(ctx, path, "", time.Now())
-	if err == nil && v.Seal.Class == proofbox.Masked {
-		err = d.contents.Unsurvived(ctx, d.program, path, v.Seal, filepath.Join(d.host.State, maskDir))
-	}
-	return v, err
+func (d *Daemon) Verify(ctx context.Context, path string, all bool) (proofbox.Verified, error) {
+	return d.contents.Check(ctx, path, all, time.Now(), func(v proofbox.Verified) error {
+		if v.Seal.Class != proofbox.Masked {
+			return nil
+		}
+		return d.contents.Unsurvived(ctx, d.program, path, v.Seal, filepath.Join(d.host.State, maskDir))
+	})
 }
 
 // bring copies the contents that the spec declares into the run's folder,
