@@ -81,7 +81,7 @@ var layers = map[string]layer{
 	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
 	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/hazard", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
 	"internal/repository":  {theirs: []string{ignore, sys}, why: "a commit is made without knowing where its files are from"},
-	"internal/contents":    {ours: []string{".", "internal/audit", "internal/contents/tree"}, theirs: []string{mod, sys}, why: "what data is, is shown without knowing who will see it"},
+	"internal/contents":    {ours: []string{".", "internal/audit", "internal/contents/tree"}, theirs: []string{mod, sys, sync}, why: "what data is, is shown without knowing who will see it"},
 	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/harvest", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
 	"internal/box/cgroup":  {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
 	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},

@@ -58,7 +58,7 @@ func run(ctx context.Context, only []string) (err error) {
 	for _, m := range []struct {
 		name string
 		take func(context.Context) error
-	}{{"starts", b.starts}, {"tree", b.tree}, {"disks", b.disks}, {"machines", b.machines}, {"review", b.review}, {"calls", b.calls}, {"tunnel", b.tunnel}, {"leaks", b.leaks}} {
+	}{{"starts", b.starts}, {"tree", b.tree}, {"disks", b.disks}, {"machines", b.machines}, {"review", b.review}, {"data", b.data}, {"calls", b.calls}, {"tunnel", b.tunnel}, {"leaks", b.leaks}} {
 		if len(only) > 0 && !slices.Contains(only, m.name) {
 			continue
 		}

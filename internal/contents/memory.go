@@ -14,9 +14,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"proofbox"
@@ -30,8 +34,10 @@ type memory struct {
 	Verified proofbox.Verified // without the seal's files
 	Time     time.Time         // when reading began
 	Device   uint64
+	Files    int
 	Folders  []knownFolder
 
+	folders string // as they are written, where it was read
 	settled time.Duration
 }
 
@@ -39,7 +45,6 @@ type memory struct {
 type knownFolder struct {
 	Name  string
 	State identity
-	Count int // of all that is in it
 	Files []knownFile
 }
 
@@ -144,14 +149,14 @@ func (k *Keeper) remember(path string, v proofbox.Verified, began time.Time) err
 		return err
 	}
 	data := m.encode()
-	return replace(k.file(path), k.sealed(data))
+	return replace(k.file(path), append(data, k.code(data)...))
 }
 
-// sealed is a memory with its code.
-func (k *Keeper) sealed(data []byte) []byte {
+// code is what only who has the key can make of a memory.
+func (k *Keeper) code(data []byte) []byte {
 	mac := hmac.New(sha256.New, k.Key.Derive("memory of data sets"))
 	mac.Write(data)
-	return mac.Sum(data)
+	return mac.Sum(nil)
 }
 
 // gather notes a folder and what is in it, and takes what it has found out of the sums.
@@ -169,7 +174,7 @@ func (m *memory) gather(root, name string, sums map[string]string) error {
 	if err != nil {
 		return err
 	}
-	folder := knownFolder{Name: name, State: state, Count: len(entries)}
+	folder := knownFolder{Name: name, State: state}
 	for _, e := range entries {
 		if e.IsDir() {
 			continue
@@ -186,7 +191,7 @@ func (m *memory) gather(root, name string, sums map[string]string) error {
 		delete(sums, whole)
 		folder.Files = append(folder.Files, f)
 	}
-	m.Folders = append(m.Folders, folder)
+	m.Folders, m.Files = append(m.Folders, folder), m.Files+len(folder.Files)
 	for _, e := range entries {
 		if e.IsDir() {
 			if err := m.gather(root, filepath.Join(name, e.Name()), sums); err != nil {
@@ -244,10 +249,7 @@ func (k *Keeper) recall(ctx context.Context, path string, now time.Time) (proofb
 	if refusal := awake(v.Seal.Planted, v.Seal.Time, now); refusal != nil {
 		return v, refusal
 	}
-	if err := m.same(path); err != nil {
-		return v, err
-	}
-	sampled, err := m.sample(path)
+	sampled, err := m.same(path)
 	if err != nil {
 		return v, err
 	}
@@ -259,34 +261,56 @@ func (k *Keeper) recall(ctx context.Context, path string, now time.Time) (proofb
 	return v, nil
 }
 
-// same says whether everything is as it was.
-func (m *memory) same(path string) error {
+// same says whether everything is as it was, and how many files were read again for that.
+func (m *memory) same(path string) (int, error) {
 	root, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer unix.Close(root)
-	for i := range m.Folders {
-		if err := m.sameFolder(root, &m.Folders[i]); err != nil {
-			return err
-		}
+	sample := make(map[int]bool, sampleFiles)
+	for range min(sampleFiles, m.Files) {
+		sample[rand.IntN(m.Files)] = true
 	}
-	return nil
+	var sampled, left atomic.Int64
+	left.Store(sampleBytes)
+	var group errgroup.Group
+	workers := runtime.GOMAXPROCS(0)
+	for n := range workers {
+		group.Go(func() error {
+			return m.each(func(i, first int, f *knownFolder) error {
+				if i%workers != n {
+					return nil
+				}
+				if err := m.sameFolder(root, f); err != nil {
+					return err
+				}
+				for j := range f.Files {
+					if file := &f.Files[j]; sample[first+j] && left.Add(-file.State.Size) >= 0 {
+						sampled.Add(1)
+						if err := file.again(filepath.Join(path, f.Name, file.Name)); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			})
+		})
+	}
+	err = group.Wait()
+	return int(sampled.Load()), err
 }
 
+// sameFolder says whether a folder and the files in it are as they were. A name that was added or taken away has
+// changed the folder.
 func (m *memory) sameFolder(root int, f *knownFolder) error {
-	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_BENEATH}
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_BENEATH}
 	fd, err := unix.Openat2(root, f.Name, &how)
 	if err != nil {
 		return err
 	}
-	dir := os.NewFile(uintptr(fd), f.Name)
-	defer dir.Close()
+	defer unix.Close(fd)
 	if state, err := m.state(fd, "", unix.S_IFDIR); err != nil || state != f.State {
-		return errForgotten
-	}
-	names, err := dir.Readdirnames(-1)
-	if err != nil || len(names) != f.Count {
 		return errForgotten
 	}
 	for i := range f.Files {
@@ -295,34 +319,6 @@ func (m *memory) sameFolder(root int, f *knownFolder) error {
 		}
 	}
 	return nil
-}
-
-// sample reads some files again, and says how many.
-func (m *memory) sample(path string) (int, error) {
-	total := 0
-	for _, f := range m.Folders {
-		total += len(f.Files)
-	}
-	read, left := 0, int64(sampleBytes)
-	for range min(sampleFiles, total) {
-		n := rand.IntN(total)
-		for _, folder := range m.Folders {
-			if n >= len(folder.Files) {
-				n -= len(folder.Files)
-				continue
-			}
-			f := folder.Files[n]
-			if left -= f.State.Size; left < 0 {
-				return read, nil
-			}
-			if err := f.again(filepath.Join(path, folder.Name, f.Name)); err != nil {
-				return read, err
-			}
-			read++
-			break
-		}
-	}
-	return read, nil
 }
 
 // again reads a file and holds it against what it was.
@@ -350,6 +346,7 @@ func (m *memory) encode() []byte {
 	}
 	b := binary.LittleEndian.AppendUint64(nil, uint64(m.Time.UnixNano()))
 	b = binary.LittleEndian.AppendUint64(b, m.Device)
+	b = binary.AppendUvarint(b, uint64(m.Files))
 	b = append(binary.AppendUvarint(b, uint64(len(head))), head...)
 	named := func(name string, s identity) {
 		b = append(binary.AppendUvarint(b, uint64(len(name))), name...)
@@ -359,7 +356,7 @@ func (m *memory) encode() []byte {
 	}
 	for _, f := range m.Folders {
 		named(f.Name, f.State)
-		b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(f.Count)), uint64(len(f.Files)))
+		b = binary.AppendUvarint(b, uint64(len(f.Files)))
 		for _, file := range f.Files {
 			named(file.Name, file.State)
 			b = append(b, file.Sum[:]...)
@@ -380,24 +377,37 @@ func (k *Keeper) load(path string) (*memory, error) {
 		return nil, errors.Join(err, errForgotten)
 	}
 	body := data[:len(data)-sha256.Size]
-	if !hmac.Equal(k.sealed(slices.Clip(body)), data) {
+	if !hmac.Equal(k.code(body), data[len(body):]) {
 		return nil, errForgotten
 	}
-	d := decoder{string(body)}
-	m := &memory{settled: cmp.Or(k.settled, settled), Time: time.Unix(0, int64(d.number())), Device: d.number()}
+	d := decoder{unsafe.String(&data[0], len(body))} // nobody changes it
+	m := &memory{settled: cmp.Or(k.settled, settled), Time: time.Unix(0, int64(d.number())), Device: d.number(), Files: d.count()}
 	if err := json.Unmarshal([]byte(d.text()), &m.Verified); err != nil {
 		return nil, err
 	}
-	for d.rest != "" {
-		f := knownFolder{Name: d.text(), State: d.identity(), Count: d.count()}
-		f.Files = make([]knownFile, d.count())
-		for i := range f.Files {
-			f.Files[i] = knownFile{Name: d.text(), State: d.identity()}
-			copy(f.Files[i].Sum[:], d.take(sha256.Size))
-		}
-		m.Folders = append(m.Folders, f)
-	}
+	m.folders = d.rest
 	return m, nil
+}
+
+// each visits the folders of a memory that was read, with the number of each and that of its first file. A folder
+// is for the visit alone.
+func (m *memory) each(visit func(i, first int, f *knownFolder) error) error {
+	d, first := decoder{m.folders}, 0
+	var f knownFolder
+	for i := 0; d.rest != ""; i++ {
+		f.Name, f.State = d.text(), d.identity()
+		f.Files = f.Files[:0]
+		for range d.count() {
+			file := knownFile{Name: d.text(), State: d.identity()}
+			copy(file.Sum[:], d.take(sha256.Size))
+			f.Files = append(f.Files, file)
+		}
+		if err := visit(i, first, &f); err != nil {
+			return err
+		}
+		first += len(f.Files)
+	}
+	return nil
 }
 
 // decoder reads what [memory.encode] has written; that it has, its code says.
@@ -409,12 +419,23 @@ func (d *decoder) take(n int) string {
 	return part
 }
 
-func (d *decoder) number() uint64 { return binary.LittleEndian.Uint64([]byte(d.take(8))) }
+func (d *decoder) number() uint64 {
+	n := uint64(0)
+	for i, part := 0, d.take(8); i < 8; i++ {
+		n |= uint64(part[i]) << (8 * i)
+	}
+	return n
+}
 
 func (d *decoder) count() int {
-	n, size := binary.Uvarint([]byte(d.rest[:min(binary.MaxVarintLen64, len(d.rest))]))
-	d.take(size)
-	return int(n)
+	n := 0
+	for i := 0; ; i += 7 {
+		b := d.take(1)[0]
+		n |= int(b&127) << i
+		if b < 128 {
+			return n
+		}
+	}
 }
 
 func (d *decoder) text() string { return d.take(d.count()) }
@@ -422,4 +443,3 @@ func (d *decoder) text() string { return d.take(d.count()) }
 func (d *decoder) identity() identity {
 	return identity{Inode: d.number(), Size: int64(d.number()), Written: int64(d.number()), Changed: int64(d.number())}
 }
-
