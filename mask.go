@@ -1,5 +1,7 @@
 package proofbox
 
+import "strings"
+
 // MaskPlan says what is replaced in a data set, beyond the identifiers and secrets
 // that a scan finds.
 type MaskPlan struct {
@@ -19,6 +21,44 @@ type MaskField struct {
 	Field string `json:"field"`
 	// Kind is that of a finding, of [MaskKinds].
 	Kind string `json:"kind"`
+	// Reversible says that its numbers are encrypted, and can be got back by who has the key.
+	Reversible bool `json:"reversible,omitempty"`
+}
+
+// Field is what a plan says of a field: the longest of its fields that is this one or its end. Numbers of
+// elements do not count.
+func (p MaskPlan) Field(name string) (MaskField, bool) {
+	name = withoutElements(strings.ToLower(name))
+	for {
+		for i := len(p.Fields) - 1; i >= 0; i-- {
+			if strings.EqualFold(p.Fields[i].Field, name) {
+				return p.Fields[i], true
+			}
+		}
+		_, rest, more := strings.Cut(name, ".")
+		if !more {
+			return MaskField{}, false
+		}
+		name = rest
+	}
+}
+
+// withoutElements leaves the numbers of elements out of a field's path: [12].
+func withoutElements(path string) string {
+	for from := 0; ; {
+		open := strings.IndexByte(path[from:], '[')
+		if open < 0 {
+			return path
+		}
+		open += from
+		n := strings.IndexByte(path[open:], ']')
+		if n < 2 || strings.Trim(path[open+1:open+n], "0123456789") != "" {
+			from = open + 1
+			continue
+		}
+		path = path[:open] + path[open+n+1:]
+		from = open
+	}
 }
 
 // MaskKinds are the kinds that a plan may give a field: "keep" and "text" leave it as it is,
@@ -33,6 +73,20 @@ type MaskRequest struct {
 	In   string   `json:"in"`
 	Out  string   `json:"out"` // must not be there
 	Plan MaskPlan `json:"plan"`
+}
+
+// UnmaskRequest asks for the numbers of a masked set's reversible fields.
+type UnmaskRequest struct {
+	In  string `json:"in"`
+	Out string `json:"out"` // must not be there
+}
+
+// Unmasked is what came of it.
+type Unmasked struct {
+	Root string `json:"root"` // of the masked set
+	Out  string `json:"out"`
+	// Restored counts the numbers that are as they were.
+	Restored int64 `json:"restored"`
 }
 
 // Masking is what a masker did.
@@ -53,6 +107,8 @@ type Masking struct {
 	// Repaired counts the places where no scan and no plan had found a real value and the
 	// list did.
 	Repaired int64 `json:"repaired"`
+	// Tweak is which mapping of reversible numbers was taken: the first one whose values are nobody's.
+	Tweak int `json:"tweak,omitempty"`
 	// List is the SHA-256 of the list of the real values' fingerprints.
 	List string `json:"list"`
 }

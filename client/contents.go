@@ -30,6 +30,11 @@ func (c *Client) MaskContents(ctx context.Context, r proofbox.MaskRequest) (proo
 	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/mask", body: r})
 }
 
+// UnmaskContents gets the numbers of a masked set's reversible fields back, in a copy of it.
+func (c *Client) UnmaskContents(ctx context.Context, r proofbox.UnmaskRequest) (proofbox.Unmasked, error) {
+	return ask[proofbox.Unmasked](ctx, c, request{method: http.MethodPost, path: "/v1/contents/unmask", body: r})
+}
+
 // VerifyContents holds a data set against its seal. One that was verified before and is unchanged is
 // not read again, unless all is asked for.
 func (c *Client) VerifyContents(ctx context.Context, path string, all bool) (proofbox.Verified, error) {

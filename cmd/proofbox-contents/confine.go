@@ -39,6 +39,8 @@ func needs(args []string) []landlock.Rule {
 	switch order, paths := args[0], args[1:]; {
 	case order == contents.MaskOrder && len(paths) == 3:
 		return append(reads(paths[0]), writes(paths[1]), writes(paths[2]))
+	case order == contents.UnmaskOrder && len(paths) == 2:
+		return append(reads(paths[0]), writes(paths[1]))
 	case order == contents.SurvivorOrder && len(paths) == 2:
 		return append(reads(paths[0]), reads(paths[1])...)
 	case order == contents.SynthOrder && len(paths) == 1:

@@ -63,12 +63,14 @@ func do(ctx context.Context, key *tag.Key, args []string) (any, error) {
 		return planted(ctx, key, args[1])
 	case len(args) == 4 && args[0] == contents.MaskOrder:
 		return masked(ctx, key, args[1], args[2], args[3])
+	case len(args) == 3 && args[0] == contents.UnmaskOrder:
+		return unmasked(ctx, key, args[1], args[2])
 	case len(args) == 3 && args[0] == contents.SurvivorOrder:
 		return survivor(ctx, key, args[1], args[2])
 	case len(args) == 2 && args[0] == contents.SynthOrder:
 		return synthesise(ctx, args[1])
 	}
-	return nil, fmt.Errorf("usage: proofbox-contents %s | %s IN OUT LIST | %s PATH LIST | %s PATH | %s PATH | %s PATH | %s REQUEST | %s [FOLDER]", contents.RulesOrder, contents.MaskOrder, contents.SurvivorOrder, contents.ScanOrder, contents.NamesOrder, contents.PlantOrder, contents.SynthOrder, contents.WatchOrder)
+	return nil, fmt.Errorf("usage: proofbox-contents %s | %s IN OUT LIST | %s IN OUT | %s PATH LIST | %s PATH | %s PATH | %s PATH | %s REQUEST | %s [FOLDER]", contents.RulesOrder, contents.MaskOrder, contents.UnmaskOrder, contents.SurvivorOrder, contents.ScanOrder, contents.NamesOrder, contents.PlantOrder, contents.SynthOrder, contents.WatchOrder)
 }
 
 // synthesise makes the set that a request in JSON asks for.

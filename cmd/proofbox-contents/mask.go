@@ -34,6 +34,21 @@ func masked(ctx context.Context, key *tag.Key, in, out, list string) (any, error
 	return contents.Masked(*r), nil
 }
 
+// unmasked gets the reversible numbers of a set back, of whose masking the input says what its seal does.
+func unmasked(ctx context.Context, key *tag.Key, in, out string) (any, error) {
+	if key == nil {
+		return nil, errNoKey
+	}
+	var by proofbox.Masking
+	if err := json.NewDecoder(os.Stdin).Decode(&by); err != nil {
+		return nil, fmt.Errorf("reading what was masked: %w", err)
+	}
+	by.Plan.Names = false
+	m := mask.Masker{Key: key, Plan: by.Plan, Find: finder(by.Plan)}
+	restored, err := m.Unmask(ctx, in, out, by)
+	return restored, err
+}
+
 // finder finds by a scan.
 func finder(plan proofbox.MaskPlan) mask.Finder {
 	f := scan.Finder{Guide: mask.Guide(plan), Names: plan.Names}

@@ -114,6 +114,7 @@ type Contents interface {
 	Scan(ctx context.Context, path string, names bool) (proofbox.Scan, error)
 	Seal(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error)
 	Mask(ctx context.Context, r proofbox.MaskRequest) (proofbox.Verified, error)
+	Unmask(ctx context.Context, r proofbox.UnmaskRequest) (proofbox.Unmasked, error)
 	Verify(ctx context.Context, path string, all bool) (proofbox.Verified, error)
 	// Synthesise makes up a data set.
 	Synthesise(ctx context.Context, r proofbox.SynthRequest) (proofbox.Synthesised, error)
@@ -194,6 +195,7 @@ func Handler(s Service) http.Handler {
 		"POST /v1/contents/scan":       h.scan,
 		"POST /v1/contents/seal":       h.seal,
 		"POST /v1/contents/mask":       h.mask,
+		"POST /v1/contents/unmask":     h.unmask,
 		"POST /v1/contents/verify":     h.verify,
 		"POST /v1/contents/synth":      h.synthesise,
 		"POST /v1/breakout/verify":     h.verifyCertificate,

@@ -64,6 +64,22 @@ func (h handler) mask(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, masked, err)
 }
 
+func (h handler) unmask(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.UnmaskRequest
+	err := read(r, &req)
+	if err == nil {
+		err = absolute(req.In)
+	}
+	if err == nil {
+		err = absolute(req.Out)
+	}
+	if err != nil {
+		return err
+	}
+	unmasked, err := h.service.Unmask(r.Context(), req)
+	return reply(w, unmasked, err)
+}
+
 func (h handler) synthesise(w http.ResponseWriter, r *http.Request) error {
 	var req proofbox.SynthRequest
 	err := read(r, &req)

@@ -47,10 +47,14 @@ func (d *document) maskFields(p *proofbox.MaskPlan) func(ast.Node) error {
 			if err := d.text(&kind)(value); err != nil {
 				return err
 			}
+			kind, reversible := strings.CutSuffix(kind, ", reversible")
 			if !slices.Contains(proofbox.MaskKinds, kind) {
 				return d.at(value, "%q is no kind that can be masked; the kinds are %s", kind, strings.Join(proofbox.MaskKinds, ", "))
 			}
-			p.Fields = append(p.Fields, proofbox.MaskField{Field: name, Kind: kind})
+			if reversible && kind != "number" {
+				return d.at(value, "only a number can be reversible, as `number, reversible`")
+			}
+			p.Fields = append(p.Fields, proofbox.MaskField{Field: name, Kind: kind, Reversible: reversible})
 			return nil
 		})
 	}

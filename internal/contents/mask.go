@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +56,44 @@ func (k *Keeper) Mask(ctx context.Context, by Masker, r proofbox.MaskRequest, li
 		return v, err
 	}
 	return verified(k.Key, r.Out, v.Envelope, v.Seal), nil
+}
+
+// Unmasker gets reversible numbers back.
+type Unmasker interface {
+	Unmask(ctx context.Context, in, out string, by proofbox.Masking) (int64, error)
+}
+
+// Unmask verifies a masked set and writes it, with the numbers of its reversible fields as they were, to a path that is
+// not there. It is noted before it appears there; what appears is somebody's, and has no seal.
+func (k *Keeper) Unmask(ctx context.Context, by Unmasker, r proofbox.UnmaskRequest, note func(proofbox.Unmasked) error, now time.Time) (u proofbox.Unmasked, err error) {
+	if err := apart(r.In, r.Out); err != nil {
+		return u, err
+	}
+	v, err := k.Verify(ctx, r.In, proofbox.Masked, now)
+	if err != nil {
+		return u, err
+	}
+	if !slices.ContainsFunc(v.Seal.Masking.Plan.Fields, func(f proofbox.MaskField) bool { return f.Reversible }) {
+		return u, refuse("unmask-what-is-reversible", "only what a plan calls `number, reversible` can be got back", "%q was masked by a plan without reversible fields", r.In)
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(r.Out), ".unmasking-")
+	if err != nil {
+		return u, fmt.Errorf("making a folder for what is unmasked: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	out := filepath.Join(dir, filepath.Base(r.Out))
+	restored, err := by.Unmask(ctx, r.In, out, *v.Seal.Masking)
+	if err != nil {
+		return u, err
+	}
+	u = proofbox.Unmasked{Root: v.Seal.Root, Out: r.Out, Restored: restored}
+	if err := note(u); err != nil {
+		return u, err
+	}
+	if err := os.Rename(out, r.Out); err != nil {
+		return u, fmt.Errorf("writing what is unmasked: %w", err)
+	}
+	return u, nil
 }
 
 // apart refuses an output that is there, or that lies in what is masked, or the other

@@ -37,11 +37,12 @@ type Scanner interface {
 
 // What cmd/proofbox-contents is told to do.
 const (
-	ScanOrder  = "scan"
-	NamesOrder = "names" // a scan that looks for names, too
-	RulesOrder = "rules"
-	MaskOrder  = "mask" // a set to another path, and the list to a third; the plan is on the input
-	PlantOrder = "plant"
+	ScanOrder   = "scan"
+	NamesOrder  = "names" // a scan that looks for names, too
+	RulesOrder  = "rules"
+	MaskOrder   = "mask" // a set to another path, and the list to a third; the plan is on the input
+	PlantOrder  = "plant"
+	UnmaskOrder = "unmask" // a masked set to another path; what its seal says is on the input
 	// SurvivorOrder looks for the values of a list.
 	SurvivorOrder = "survivor"
 	SynthOrder    = "synth"
@@ -115,6 +116,12 @@ type Masked struct {
 func (p Program) Mask(ctx context.Context, in, out, list string, plan proofbox.MaskPlan) (*Masked, error) {
 	var m Masked
 	return &m, p.ask(ctx, &m, plan, MaskOrder, in, out, list)
+}
+
+// Unmask writes a masked set with its reversible numbers as they were to a path that is not there, and counts them.
+func (p Program) Unmask(ctx context.Context, in, out string, by proofbox.Masking) (int64, error) {
+	var restored int64
+	return restored, p.ask(ctx, &restored, by, UnmaskOrder, in, out)
 }
 
 // Survivor looks for the real values of a blind list in a set. It gives what it has found, or

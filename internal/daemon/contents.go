@@ -64,6 +64,21 @@ func (d *Daemon) Mask(ctx context.Context, r proofbox.MaskRequest) (proofbox.Ver
 	return v, d.note(ctx, "mask", "", sealed{Path: r.Out, Source: r.In, Class: v.Seal.Class, Root: v.Seal.Root, Seal: v.Digest})
 }
 
+// Unmask gets the reversible numbers of a masked set back. That is in the log before they can be read.
+func (d *Daemon) Unmask(ctx context.Context, r proofbox.UnmaskRequest) (proofbox.Unmasked, error) {
+	return d.contents.Unmask(ctx, d.program, r, func(u proofbox.Unmasked) error {
+		return d.note(ctx, "unmask", "", unmasked{Source: r.In, Path: r.Out, Root: u.Root, Restored: u.Restored})
+	}, time.Now())
+}
+
+// unmasked is what the audit log says of numbers that were got back.
+type unmasked struct {
+	Source   string `json:"source"`
+	Path     string `json:"path"`
+	Root     string `json:"root"`
+	Restored int64  `json:"restored"`
+}
+
 // Verify holds a data set against its seal. One that was verified before and is unchanged
 // is not read again, unless all is asked for. A masked one is searched for the real
 // values of its source once more.

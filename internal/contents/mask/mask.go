@@ -19,7 +19,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -46,11 +45,13 @@ type Masker struct {
 	Plan proofbox.MaskPlan
 	Find Finder
 
-	list   *List
-	values *replacer
-	counts map[string]*proofbox.KindCount
-	result proofbox.Masking
-	files  []proofbox.SealedFile
+	list     *List
+	values   *replacer
+	reverser *reverser
+	tweak    int
+	counts   map[string]*proofbox.KindCount
+	result   proofbox.Masking
+	files    []proofbox.SealedFile
 }
 
 // Result is what a masker gives.
@@ -73,7 +74,9 @@ func (m *Masker) Mask(ctx context.Context, in, out, list string) (*Result, error
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, errAgain) || try == attempts {
+		if errors.Is(err, errTweak) && m.tweak+1 < maxTweaks {
+			m.tweak++
+		} else if !errors.Is(err, errAgain) || try >= attempts+m.tweak {
 			return nil, err
 		}
 		if err := os.RemoveAll(out); err != nil {
@@ -92,7 +95,7 @@ func (m *Masker) Mask(ctx context.Context, in, out, list string) (*Result, error
 		return nil, err
 	}
 	r := &Result{Masking: m.result, Source: m.files}
-	r.Plan, r.TagKey, r.List = m.Plan, m.Key.ID(), digest
+	r.Plan, r.TagKey, r.List, r.Tweak = m.Plan, m.Key.ID(), digest, m.tweak
 	r.Values, r.Short = int64(len(m.list.values)), int64(len(m.list.short))
 	r.Replaced = []proofbox.KindCount{}
 	for _, kind := range slices.Sorted(maps.Keys(m.counts)) {
@@ -104,8 +107,13 @@ func (m *Masker) Mask(ctx context.Context, in, out, list string) (*Result, error
 // attempt masks each file, and repairs what only the list finds.
 func (m *Masker) attempt(ctx context.Context, in, out string) error {
 	m.values = newReplacer(m.Key, m.Plan.Context, m.list)
+	reverser, err := newReverser(m.Key, m.Plan.Context, m.tweak)
+	if err != nil {
+		return err
+	}
+	m.reverser = reverser
 	m.counts, m.files, m.result = map[string]*proofbox.KindCount{}, nil, proofbox.Masking{}
-	err := tree.Walk(ctx, in, func(e tree.Entry) error {
+	err = tree.Walk(ctx, in, func(e tree.Entry) error {
 		if e.Problem != "" {
 			return fmt.Errorf("%q: %s", filepath.Join(in, e.Name), e.Problem)
 		}
@@ -197,6 +205,11 @@ func (m *Masker) one(f Found) (string, error) {
 		m.counts[f.Kind] = c
 	}
 	c.Found++
+	if f.Planned {
+		if field, _ := m.Plan.Field(f.Field); field.Reversible {
+			return m.reversible(f.Text)
+		}
+	}
 	out, err := m.values.replace(f.Kind, f.Text)
 	if err == nil && !dated {
 		c.Synthetic++ // tagged, or reserved
@@ -329,27 +342,21 @@ func (m *Masker) again(e tree.Entry, path string, all []survivor) error {
 
 // Guide says what a plan says of fields.
 func Guide(plan proofbox.MaskPlan) func(field string) (kind string, known bool) {
-	kinds := map[string]string{}
-	for _, f := range plan.Fields {
-		kinds[strings.ToLower(f.Field)] = f.Kind
-	}
-	return func(field string) (string, bool) {
-		field = strings.ToLower(elements.ReplaceAllString(field, ""))
-		for {
-			if kind, ok := kinds[field]; ok {
-				if kind == "keep" {
-					kind = ""
-				}
-				return kind, kind != "text"
+	known := map[string]proofbox.MaskField{}
+	return func(name string) (string, bool) {
+		f, seen := known[name]
+		if !seen {
+			f, _ = plan.Field(name)
+			if len(known) < maxGuided {
+				known[name] = f
 			}
-			_, rest, more := strings.Cut(field, ".")
-			if !more {
-				return "", false
-			}
-			field = rest
 		}
+		if f.Kind == "keep" {
+			return "", true
+		}
+		return f.Kind, f.Kind != "" && f.Kind != "text"
 	}
 }
 
-// elements are the numbers of elements in a field's path.
-var elements = regexp.MustCompile(`\[\d+\]`)
+// maxGuided bounds the fields that are remembered.
+const maxGuided = 10_000

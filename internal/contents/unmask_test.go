@@ -1,0 +1,75 @@
+package contents
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"proofbox"
+)
+
+// TestUnmask: what is reversible comes back, and nothing else; it is noted before it can be read; and nobody gets it
+// with another key, from a set that was changed, or over what is there.
+func TestUnmask(t *testing.T) {
+	t.Parallel()
+	key := newKey(t)
+	k := keeper(key)
+	by := program
+	by.Secret = Tags(key)
+	k.Scanner = by
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	write(t, filepath.Join(in, "a.csv"), "ref,mail,note\n73104422,anna.meier@web.de,left 73104423\n73104499,bert@web.de,\n")
+	plan := proofbox.MaskPlan{Version: 1, Fields: []proofbox.MaskField{{Field: "ref", Kind: "number", Reversible: true}}}
+	if _, err := k.Mask(context.Background(), by, proofbox.MaskRequest{In: in, Out: out, Plan: plan}, filepath.Join(dir, "lists"), now); err != nil {
+		t.Fatal(err)
+	}
+	back := filepath.Join(dir, "back")
+	noted := 0
+	note := func(u proofbox.Unmasked) error {
+		if noted++; u.Restored != 2 || u.Out != back {
+			t.Errorf("noted as %+v", u)
+		}
+		if _, err := os.Lstat(back); err == nil {
+			t.Error("it can be read before it is noted")
+		}
+		return nil
+	}
+	ask := func(k *Keeper, by Unmasker, note func(proofbox.Unmasked) error) error {
+		_, err := k.Unmask(context.Background(), by, proofbox.UnmaskRequest{In: out, Out: back}, note, now)
+		return err
+	}
+	full := errors.New("the log is full")
+	if err := ask(k, by, func(proofbox.Unmasked) error { return full }); !errors.Is(err, full) {
+		t.Errorf("what could not be noted: %v", err)
+	}
+	other := keeper(newKey(t))
+	refused(t, ask(other, program, note), "seal-is-signed")
+	if _, err := os.Lstat(back); err == nil || noted > 0 {
+		t.Fatalf("it was noted %d times, and there is %v", noted, err)
+	}
+	if err := ask(k, by, note); err != nil || noted != 1 {
+		t.Fatalf("noted %d times: %v", noted, err)
+	}
+	text, err := os.ReadFile(filepath.Join(back, "a.csv"))
+	if err != nil || !strings.Contains(string(text), "\n73104422,") || !strings.Contains(string(text), "\n73104499,") || strings.Contains(string(text), "web.de") {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := ask(k, by, note); err == nil || !strings.Contains(err.Error(), "is there already") {
+		t.Errorf("over what is there: %v", err)
+	}
+	if err := os.RemoveAll(back); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".unmasking-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+	write(t, filepath.Join(out, "a.csv"), string(text))
+	refused(t, ask(k, by, note), "contents-as-sealed")
+	plain := sealed(t, key)
+	_, err = k.Unmask(context.Background(), by, proofbox.UnmaskRequest{In: plain, Out: back}, note, now)
+	refused(t, err, "class-as-sealed")
+}
