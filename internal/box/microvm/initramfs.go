@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -35,7 +36,8 @@ func (r *Runtime) initramfs(k Kernel, init string) (string, error) {
 	if err := errors.Join(err, temp.Chmod(0o444), temp.Close()); err != nil {
 		return "", err
 	}
-	if err := os.Rename(temp.Name(), path); err != nil {
+	// Whoever was first keeps the name: the file may be in a jail already.
+	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("storing an initramfs: %w", err)
 	}
 	return path, nil
