@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,12 +40,7 @@ func remembering(t *testing.T) (k *Keeper, dir string, check func() (proofbox.Ve
 }
 
 func isTrusted(kind int64) bool {
-	for _, t := range trusted {
-		if t == kind {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(trusted, kind)
 }
 
 // ownFolder is a folder beside this file, which is on a disk where the usual folder for tests is in memory.

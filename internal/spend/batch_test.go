@@ -68,7 +68,7 @@ func TestSettleSoonIsSeenAtOnce(t *testing.T) {
 	if err := l.SetCap(t.Context(), "team", proofbox.Total, 1000); err != nil {
 		t.Fatal(err)
 	}
-	for spent := proofbox.Money(0); spent < 1000; spent++ {
+	for spent := range proofbox.Money(1000) {
 		h, err := l.Reserve(t.Context(), claim(1000-spent, 0, 0, 0)) // all that is left
 		if err != nil {
 			t.Fatalf("after %d: %v", spent, err)

@@ -98,7 +98,7 @@ func FromEnvironment(getenv func(string) string) (*Exporter, error) {
 // passed over.
 func pairs(list string) map[string]string {
 	found := map[string]string{}
-	for _, item := range strings.Split(list, ",") {
+	for item := range strings.SplitSeq(list, ",") {
 		key, value, ok := strings.Cut(item, "=")
 		if plain, err := url.PathUnescape(strings.TrimSpace(value)); ok && err == nil {
 			found[strings.TrimSpace(key)] = plain
