@@ -50,10 +50,10 @@ type Serving struct {
 	// Ready is how many microVMs are kept ready for runs, of the kinds that runs
 	// ask for; see docs/decisions.md.
 	Ready int
-	// Listening hears where the server is reached: what $PROOFBOX_HOST has to be,
+	// Listening, where it is set, hears where the server is reached: what $PROOFBOX_HOST has to be,
 	// and the file with what $PROOFBOX_TOKEN has to be, empty where none is needed.
 	Listening func(host, tokenFile string)
-	// Said hears what becomes of the ready boxes.
+	// Said, where it is set, hears what becomes of the ready boxes.
 	Said func(string)
 }
 
@@ -66,6 +66,12 @@ func (c *Client) Serve(ctx context.Context, s Serving) error {
 	}
 	if _, err := c.dial(""); err != nil {
 		return err
+	}
+	if s.Said == nil {
+		s.Said = func(string) {}
+	}
+	if s.Listening == nil {
+		s.Listening = func(string, string) {}
 	}
 	c.local.daemon.KeepReady(s.Ready, s.Said)
 	return c.local.daemon.Serve(ctx, s.Listen, s.Listening)

@@ -37,6 +37,7 @@ type waiting struct {
 	journal *box.Journal
 	kind    kind
 	box     *box.Ready
+	account []proofbox.HostObject // of a box that could not be made
 }
 
 // kind is what runs have in common that could take over the same box. That it is
@@ -61,23 +62,26 @@ func (d *Daemon) KeepReady(n int, say func(string)) {
 	go d.pool.fill(d.closing)
 }
 
-// take gives a run of these terms its box, nil where none waits that fits.
-func (p *pool) take(ctx context.Context, c box.Config) (*waiting, error) {
+// take gives a run of these terms its box, nil where none waits that fits. What is
+// wrong with one that waits is no reason not to start the run.
+func (p *pool) take(ctx context.Context, c box.Config) *waiting {
 	if p == nil {
-		return nil, nil
+		return nil
 	}
-	for {
-		w := p.pick(kindOf(c))
-		if w == nil {
-			return nil, nil
-		}
+	for w := p.pick(kindOf(c)); w != nil; w = p.pick(kindOf(c)) {
 		fits, err := w.box.Fits(ctx, p.daemon.host, c)
 		if fits && err == nil {
-			return w, nil
+			return w
 		}
-		if err := errors.Join(err, p.discard(ctx, w)); err != nil {
-			return nil, err
-		}
+		p.tell(errors.Join(err, p.discard(ctx, w)))
+	}
+	return nil
+}
+
+// tell says what went wrong, if anything did.
+func (p *pool) tell(err error) {
+	if err != nil {
+		p.say(err.Error())
 	}
 }
 
@@ -125,9 +129,7 @@ func (p *pool) fill(ctx context.Context) {
 		case <-p.wake:
 		}
 		for _, w := range p.surplus() {
-			if err := p.discard(ctx, w); err != nil {
-				p.say(err.Error())
-			}
+			p.tell(p.discard(ctx, w))
 		}
 		for c, ok := p.missing(); ok && ctx.Err() == nil; c, ok = p.missing() {
 			if err := p.add(ctx, c); err != nil {
@@ -214,6 +216,9 @@ func (p *pool) make(ctx context.Context, c box.Config) (w *waiting, err error) {
 		c.Journal = w.journal
 		w.box, err = p.daemon.host.Ready(ctx, c)
 	}
+	if failed, ok := errors.AsType[*box.StartError](err); ok {
+		w.account = failed.Teardown
+	}
 	if err != nil {
 		return nil, errors.Join(err, p.discard(ctx, w))
 	}
@@ -224,8 +229,7 @@ func (p *pool) make(ctx context.Context, c box.Config) (w *waiting, err error) {
 // and the next proofbox command tries again.
 func (p *pool) discard(ctx context.Context, w *waiting) error {
 	ctx = context.WithoutCancel(ctx)
-	var account []proofbox.HostObject
-	var err error
+	account, err := w.account, error(nil)
 	if w.box != nil {
 		account, err = w.box.Close(ctx)
 	}

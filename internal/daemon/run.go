@@ -143,11 +143,7 @@ func (s *session) identify(ctx context.Context) (id string, err error) {
 		return "", err
 	}
 	if s.ordinary() {
-		w, err := s.daemon.pool.take(ctx, config)
-		if err != nil {
-			return "", err
-		}
-		if w != nil {
+		if w := s.daemon.pool.take(ctx, config); w != nil {
 			s.lock, s.journal, s.ready = w.lock, w.journal, w.box
 			return w.id, nil
 		}
