@@ -240,17 +240,11 @@ func (h *Host) pack(ctx context.Context, out *os.File, plan *blueprint, p packin
 
 // awaitPack waits until mkfs.erofs has done its work.
 func awaitPack(ctx context.Context, j *jail.Jail, log *boundedLog) error {
-	select {
-	case status := <-j.Status():
-		if status != 0 {
-			return fmt.Errorf("mkfs.erofs ended with status %d: %q; a file that only a foreign owner may read, and a path of more than 4095 bytes, cannot be packed: hide them from the box", status, log)
-		}
-		return nil
-	case <-j.Gone():
-		return errors.Join(errors.New("the jail ended before mkfs.erofs did"), j.Fault())
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	status, err := j.Wait(ctx)
+	if err == nil && status != 0 {
+		err = fmt.Errorf("mkfs.erofs ended with status %d: %q; a file that only a foreign owner may read, and a path of more than 4095 bytes, cannot be packed: hide them from the box", status, log)
 	}
+	return err
 }
 
 // program puts mkfs.erofs into the jail.

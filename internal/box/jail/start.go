@@ -301,6 +301,25 @@ func (j *Jail) Gone() <-chan struct{} { return j.gone }
 // Status gives the exit status of the program, as a shell has it, once.
 func (j *Jail) Status() <-chan int { return j.status }
 
+// Wait waits until the program has ended and gives its exit status. That the jail
+// has ended, too, by then is no error: it does so when nothing is left in it.
+func (j *Jail) Wait(ctx context.Context) (int, error) {
+	select {
+	case status := <-j.status:
+		return status, nil
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	case <-j.gone:
+	}
+	<-j.empty // everything that it has reported was read
+	select {
+	case status := <-j.status:
+		return status, nil
+	default:
+		return 0, errors.Join(errors.New("the jail ended before its program did"), j.Fault())
+	}
+}
+
 // Empty is closed when no process but the jail's own is left in it, or when the
 // jail is gone.
 func (j *Jail) Empty() <-chan struct{} { return j.empty }
