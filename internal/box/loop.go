@@ -80,7 +80,8 @@ func detachLoop(ctx context.Context, o Object) (string, error) {
 
 func loopServes(node, backing string) (bool, error) {
 	text, err := os.ReadFile(filepath.Join("/sys/block", filepath.Base(node), "loop/backing_file"))
-	if errors.Is(err, fs.ErrNotExist) {
+	// A device that is let go of while it is asked says that it is none.
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
 		return false, nil
 	}
 	if err != nil {
