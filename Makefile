@@ -19,7 +19,7 @@ help: ## List the targets.
 .PHONY: build
 build: bin/runsc runc ## Build everything into bin/: proofbox, its helpers, runc and runsc.
 	@mkdir -p bin
-	@$(STATIC) -o bin/ ./cmd/proofbox ./cmd/proofbox-init ./cmd/proofbox-jail ./cmd/proofbox-attack ./cmd/proofbox-contents
+	@$(STATIC) -o bin/ ./cmd/proofbox ./cmd/proofbox-init ./cmd/proofbox-jail ./cmd/proofbox-attack ./cmd/proofbox-contents ./cmd/proofbox-syntax
 
 .PHONY: runc
 runc: # A host without what runc's build needs may have a runc of its own.

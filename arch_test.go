@@ -67,6 +67,7 @@ var layers = map[string]layer{
 	"internal/boxfile":   {ours: []string{"."}, theirs: []string{yaml}, why: "reading a declaration decides nothing"},
 	"internal/terminal":  {ours: []string{"."}, theirs: []string{unicode, term}, why: "escaping knows bytes, not boxes"},
 	"internal/hazard":    {ours: []string{"."}, theirs: []string{unicode}, why: "what a change would run is a question of its path and bytes; pure"},
+	"internal/syntax":    {ours: []string{"."}, why: "the screen asks a program about text, and does not read it"},
 	"internal/debian":    {theirs: []string{sys}, tests: []string{"internal/box/boxtest"}, why: "making a base needs apt and a disk, and no box"},
 	"internal/telemetry": {why: "the forms of others, whatever goes on"},
 	"internal/attach":    {ours: []string{"."}, theirs: []string{yamux}, why: "client and api share the wire, not each other"},
@@ -118,14 +119,15 @@ var layers = map[string]layer{
 	"internal/api":    {ours: []string{".", "internal/attach"}, theirs: []string{yamux}, why: "handlers over interfaces that they declare"},
 	"internal/daemon": {ours: []string{".", "internal/api", "internal/attach", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/provenance", "internal/box/seccomp", "internal/breakout", "internal/contents", "internal/debian", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/policy", "internal/recording", "internal/repository", "internal/spend", "internal/telemetry", "internal/terminal", "internal/workspace"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "client"}, why: "it wires everything, and nothing else does"},
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
-	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/hazard", "internal/recording", "internal/review", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
-	"internal/review": {ours: []string{".", "internal/hazard", "internal/terminal"}, theirs: []string{tui, columns, syntax}, why: "the screen knows a run by an interface that the command line fills"},
+	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/hazard", "internal/recording", "internal/review", "internal/syntax", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
+	"internal/review": {ours: []string{".", "internal/hazard", "internal/syntax", "internal/terminal"}, theirs: []string{tui, columns}, why: "the screen knows a run by an interface that the command line fills"},
 	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/door", "internal/gateway", "internal/model", "internal/spend"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
 
 	// the programs
 	"cmd/proofbox":          {ours: []string{"internal/cli"}, why: "main is one line"},
 	"cmd/proofbox-init":     {ours: []string{"internal/door/guest", "internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
 	"cmd/proofbox-attack":   {ours: []string{"internal/breakout/order"}, theirs: []string{sys}, why: "what attacks knows nothing of what it attacks"},
+	"cmd/proofbox-syntax":   {ours: []string{".", "internal/syntax"}, theirs: []string{syntax}, why: "the rules of all languages, and hostile text, are in no other program"},
 	"cmd/proofbox-contents": {ours: []string{".", "internal/contents", "internal/contents/mask", "internal/contents/plant", "internal/contents/scan", "internal/contents/synth", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{locks, sys}, why: "what reads hostile data, and its large tables, are in no other program"},
 	"cmd/proofbox-jail":     {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
 }
@@ -211,7 +213,7 @@ func among(path string, modules []string) bool {
 // so that a line in it cannot give them up unseen.
 func TestLayersHold(t *testing.T) {
 	t.Parallel()
-	ground := []string{"internal/policy", "internal/audit", "internal/boxfile", "internal/terminal", "internal/hazard", "internal/debian", "internal/attach"}
+	ground := []string{"internal/policy", "internal/audit", "internal/boxfile", "internal/terminal", "internal/hazard", "internal/debian", "internal/attach", "internal/syntax"}
 	nouns := []string{"internal/box", "internal/contents", "internal/door", "internal/gateway", "internal/image", "internal/model", "internal/spend", "internal/workspace"}
 	adapters := []string{"internal/box/oci", "internal/box/microvm"}
 	importers := func(target string) (names []string) {

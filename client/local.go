@@ -42,6 +42,10 @@ func (l *local) dialer(run string) dialer {
 	return l.listener.dial
 }
 
+// Program gives the path of one of proofbox's own programs, as this package finds
+// those that it needs.
+func Program(name string) string { return daemon.Program(name) }
+
 // Serving says how [Client.Serve] serves.
 type Serving struct {
 	// Listen is "http://HOST:PORT" of a loopback address; empty means a socket in

@@ -52,10 +52,7 @@ func (h handler) mask(w http.ResponseWriter, r *http.Request) error {
 	var req proofbox.MaskRequest
 	err := read(r, &req)
 	if err == nil {
-		err = absolute(req.In)
-	}
-	if err == nil {
-		err = absolute(req.Out)
+		err = absolute(req.In, req.Out)
 	}
 	if err != nil {
 		return err
@@ -68,10 +65,7 @@ func (h handler) unmask(w http.ResponseWriter, r *http.Request) error {
 	var req proofbox.UnmaskRequest
 	err := read(r, &req)
 	if err == nil {
-		err = absolute(req.In)
-	}
-	if err == nil {
-		err = absolute(req.Out)
+		err = absolute(req.In, req.Out)
 	}
 	if err != nil {
 		return err
@@ -112,9 +106,11 @@ func (h handler) seen(w http.ResponseWriter, r *http.Request) error {
 }
 
 // absolute refuses a path that means another place for the caller than here.
-func absolute(path string) error {
-	if filepath.IsAbs(path) {
-		return nil
+func absolute(paths ...string) error {
+	for _, path := range paths {
+		if !filepath.IsAbs(path) {
+			return &proofbox.Problem{Code: proofbox.CodeInvalid, Message: fmt.Sprintf("the path %q of the data set is not absolute", path)}
+		}
 	}
-	return &proofbox.Problem{Code: proofbox.CodeInvalid, Message: fmt.Sprintf("the path %q of the data set is not absolute", path)}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"proofbox"
 	"proofbox/client"
 	"proofbox/internal/review"
+	"proofbox/internal/syntax"
 )
 
 const reviewLong = `Decide on the screen what to keep of a run: change by change, hunk by hunk or line
@@ -67,4 +68,8 @@ func (r reviewed) Decide(ctx context.Context, req proofbox.ChoiceRequest) error 
 
 func (r reviewed) Keep(ctx context.Context, req proofbox.KeepRequest) (proofbox.KeepReceipt, error) {
 	return r.client.Keep(ctx, r.run, req)
+}
+
+func (r reviewed) Colours(ctx context.Context, o syntax.Order) ([][][]syntax.Part, error) {
+	return syntax.Program(client.Program("proofbox-syntax")).Parts(ctx, o)
 }

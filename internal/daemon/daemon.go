@@ -207,12 +207,12 @@ type programs struct {
 // names. The container runtime may be the host's own.
 func findPrograms() programs {
 	p := programs{
-		jail:      ownProgram("proofbox-jail"),
-		init:      ownProgram("proofbox-init"),
-		attack:    ownProgram("proofbox-attack"),
-		contents:  ownProgram("proofbox-contents"),
-		runsc:     ownProgram("runsc"),
-		container: ownProgram("runc"),
+		jail:      Program("proofbox-jail"),
+		init:      Program("proofbox-init"),
+		attack:    Program("proofbox-attack"),
+		contents:  Program("proofbox-contents"),
+		runsc:     Program("runsc"),
+		container: Program("runc"),
 		qemu:      "/usr/bin/qemu-system-x86_64",
 		flavour:   oci.Runc,
 	}
@@ -231,7 +231,8 @@ func findPrograms() programs {
 	return p
 }
 
-func ownProgram(name string) string {
+// Program looks for one of proofbox's own programs, see [findPrograms].
+func Program(name string) string {
 	if dir := os.Getenv("PROOFBOX_BIN"); dir != "" {
 		return filepath.Join(dir, name)
 	}

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"proofbox"
+	"proofbox/internal/syntax"
 	"proofbox/internal/terminal"
 )
 
@@ -20,10 +21,10 @@ type file struct {
 	top    int
 	from   int // where a range begins, -1 for none
 	split  bool
-	folded []bool     // by hunk: of what was decided against before, only the head is shown
-	said   []textLine // before the hunks
-	parts  [][][]span // of the lines of each hunk, by number; nil while nothing is known
-	shift  int        // how many characters of each line are left of the screen
+	folded []bool            // by hunk: of what was decided against before, only the head is shown
+	said   []textLine        // before the hunks
+	parts  [][][]syntax.Part // of the lines of each hunk, by number; nil while nothing is known
+	shift  int               // how many characters of each line are left of the screen
 }
 
 // textLine is a line as it came from the box, and where it belongs.
@@ -58,7 +59,10 @@ func (m *model) openFile(o opened) tea.Cmd {
 	m.file = newFile(c, string(o.diff.Text), m.width-gutterWidth)
 	m.file.toHunk(max(1, m.height-5))
 	f := m.file
-	return func() tea.Msg { return coloured{f, m.lexers.colours(string(c.Path), c.Hunks)} }
+	return func() tea.Msg {
+		parts, err := m.run.Colours(m.ctx, syntax.Order{Path: c.Path, Hunks: c.Hunks})
+		return coloured{f, parts, err}
+	}
 }
 
 // toHunk puts the cursor on the first hunk, where what is said before it is on the
@@ -428,7 +432,7 @@ func (f *file) line(i, width int) string {
 }
 
 // partsOf gives the parts of a line, where they are known.
-func (f *file) partsOf(l textLine) []span {
+func (f *file) partsOf(l textLine) []syntax.Part {
 	if l.n < 1 || l.hunk >= len(f.parts) || l.n >= len(f.parts[l.hunk]) {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 
 	"proofbox"
 	"proofbox/internal/hazard"
+	"proofbox/internal/syntax"
 	"proofbox/internal/terminal"
 )
 
@@ -24,6 +25,8 @@ type Run interface {
 	Diff(ctx context.Context, r proofbox.DiffRequest) (proofbox.Diff, error)
 	Decide(ctx context.Context, r proofbox.ChoiceRequest) error
 	Keep(ctx context.Context, r proofbox.KeepRequest) (proofbox.KeepReceipt, error)
+	// Colours says what the parts of the lines of a change are.
+	Colours(ctx context.Context, o syntax.Order) ([][][]syntax.Part, error)
 }
 
 // Open gives the screen of a run, to be handed to [tea.NewProgram].
@@ -60,7 +63,6 @@ type model struct {
 	sending       bool    // a decision is on its way
 	applying      bool    // a keep goes on
 	counted       *counts // nil once they have changed
-	lexers        lexers
 }
 
 // question is one that a key answers.
@@ -82,7 +84,8 @@ type (
 	}
 	coloured struct {
 		file  *file
-		parts [][][]span
+		parts [][][]syntax.Part
+		err   error
 	}
 	decided struct{ err error }
 	kept    struct {
@@ -110,6 +113,9 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case opened:
 		return m, m.openFile(msg)
 	case coloured:
+		if msg.err != nil {
+			m.status = "without colours: " + msg.err.Error()
+		}
 		msg.file.parts = msg.parts
 	case decided:
 		m.sending = false
@@ -460,7 +466,7 @@ func (m *model) count() counts {
 // title says where one is, and how far.
 func (m *model) title() string {
 	n := m.count()
-	text := fmt.Sprintf(" run %s: %d changes, %d keep, %d discard, %d open", m.diff.Run, len(m.diff.Changes), n.take, n.drop, n.open)
+	text := fmt.Sprintf(" run %s: %s, %d keep, %d discard, %d open", m.diff.Run, changes(len(m.diff.Changes)), n.take, n.drop, n.open)
 	if n.done > 0 {
 		text += fmt.Sprintf(", %d kept", n.done)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"proofbox"
+	"proofbox/internal/syntax"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -44,6 +45,8 @@ func (r *recorded) Decide(_ context.Context, req proofbox.ChoiceRequest) error {
 	r.asked = append(r.asked, fmt.Sprintf("decide %q paths %q hunks %v allow %v", req.Choice, req.Paths, req.Hunks, req.Allow))
 	return nil
 }
+
+func (*recorded) Colours(context.Context, syntax.Order) ([][][]syntax.Part, error) { return nil, nil }
 
 func (r *recorded) Keep(_ context.Context, req proofbox.KeepRequest) (proofbox.KeepReceipt, error) {
 	r.asked = append(r.asked, fmt.Sprintf("keep decided %t, conflict %q", req.Decided, req.Conflict))

@@ -1,0 +1,25 @@
+// Command proofbox-syntax says which words of changed source text are what: a
+// [syntax.Order] on its input, the parts of each line on its output. It is a program
+// of its own because reading the rules of all languages takes longer than starting
+// all the rest of proofbox, and because the text comes out of a box.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"proofbox/internal/syntax"
+)
+
+func main() {
+	var o syntax.Order
+	err := json.NewDecoder(os.Stdin).Decode(&o)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(parts(o))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "proofbox-syntax:", err)
+		os.Exit(1)
+	}
+}
