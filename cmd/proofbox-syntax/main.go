@@ -13,13 +13,19 @@ import (
 )
 
 func main() {
-	var o syntax.Order
-	err := json.NewDecoder(os.Stdin).Decode(&o)
-	if err == nil {
-		err = json.NewEncoder(os.Stdout).Encode(parts(o))
-	}
-	if err != nil {
+	if err := answer(); err != nil {
 		fmt.Fprintln(os.Stderr, "proofbox-syntax:", err)
 		os.Exit(1)
 	}
+}
+
+func answer() error {
+	if err := confine(); err != nil {
+		return err
+	}
+	var o syntax.Order
+	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
+		return fmt.Errorf("reading the order: %w", err)
+	}
+	return json.NewEncoder(os.Stdout).Encode(parts(o))
 }
