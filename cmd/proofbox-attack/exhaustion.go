@@ -109,13 +109,17 @@ func hoard(args []string) order.Report {
 	return said(nil, "has it all")
 }
 
-// flooded is there when the main command has written what it was told to.
-const flooded = "/tmp/flooded"
+// flooded is there when the main command has written what it was told to, and
+// listens when it can be told.
+const (
+	flooded = "/tmp/flooded"
+	listens = flooded + ".listens"
+)
 
 // flood has the box's main command write to the record of the run, which is what
 // its output is, until it has written so many bytes or is not let: BYTES.
 func flood(args []string) order.Report {
-	if err := os.WriteFile(flooded+".order", []byte(args[0]), 0o666); err != nil {
+	if err := errors.Join(awaitFile(listens), os.WriteFile(flooded+".order", []byte(args[0]), 0o666)); err != nil {
 		return said(err, "")
 	}
 	for _, pid := range others() {
@@ -131,6 +135,7 @@ func flood(args []string) order.Report {
 func floodWhenTold() {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, unix.SIGUSR1)
+	_ = os.WriteFile(listens, nil, 0o666) // whoever waits for it says that it is not there
 	<-told
 	size, err := os.ReadFile(flooded + ".order")
 	if err != nil {
