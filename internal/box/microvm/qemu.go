@@ -19,7 +19,7 @@ const emulated = "max,-erms"
 // arguments is QEMU's command line for a machine, without its name. Whatever is
 // on it is part of what a saved guest is bound to.
 func (r *Runtime) arguments(h box.Hardware) ([]string, error) {
-	line, err := r.commandLine()
+	line, err := r.commandLine(h.KVM)
 	if err != nil {
 		return nil, err
 	}
@@ -77,15 +77,25 @@ func disk(name, file, options string) []string {
 // commandLine is the kernel's. The rate of the processor's time stamp counter
 // is told: a kernel that has to measure it on an emulated machine gets it wrong,
 // or gives up, whenever the host is busy.
-func (r *Runtime) commandLine() (string, error) {
+func (r *Runtime) commandLine(byKVM bool) (string, error) {
 	rate, err := r.counterRate()
 	if err != nil {
 		return "", err
 	}
-	return strings.Join([]string{
+	words := []string{
 		"console=ttyS0", "quiet", "loglevel=3", "panic=-1", "reboot=t",
 		// What takes long on an emulated processor and serves nobody here.
 		"cryptomgr.notests", "initcall_blacklist=load_system_certificate_list",
 		fmt.Sprintf("tsc_early_khz=%d", rate), "tsc=reliable",
-	}, " "), nil
+	}
+	if !byKVM {
+		words = append(words, sameAddresses)
+	}
+	return strings.Join(words, " "), nil
 }
+
+// sameAddresses has the kernel put every program where it put it last time. An
+// emulated processor keeps what it has translated by its address, and would
+// translate each program anew whenever it is started, which takes several times
+// as long as running it. Where the kernel itself lies stays random.
+const sameAddresses = "norandmaps"
