@@ -114,17 +114,37 @@ func lend(listener int, files []string) {
 // lendOne answers one question. Who asked may have ended, so that no answer
 // arrives; then nobody misses it.
 func lendOne(listener int, q question, files []string) {
+	a := answer{id: q.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 	if name, err := pathAt(q.pid, q.args[1]); err == nil && slices.Contains(files, name) {
-		if f, err := os.Open(name); err == nil {
-			defer f.Close()
-			l := lent{id: q.id, flags: unix.SECCOMP_ADDFD_FLAG_SEND, file: uint32(f.Fd()), asFlags: uint32(q.args[2]) & unix.O_CLOEXEC}
-			if ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_ADDFD, unsafe.Pointer(&l)) == 0 {
-				return
-			}
+		if fd, err := install(listener, q, name); err == nil {
+			a.value, a.flags = fd, 0
 		}
 	}
-	a := answer{id: q.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
-	_ = ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&a))
+	for ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&a)) == unix.EINTR {
+	}
+}
+
+// install opens a file for reading and gives its descriptor in the process that
+// asked. The answer is one of its own and not a part of this (as
+// SECCOMP_ADDFD_FLAG_SEND would have it): where a signal interrupts that, the
+// kernel answers with descriptor 0 and installs none.
+func install(listener int, q question, name string) (int64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	l := lent{id: q.id, file: uint32(f.Fd()), asFlags: uint32(q.args[2]) & unix.O_CLOEXEC}
+	for {
+		fd, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_ADDFD, uintptr(unsafe.Pointer(&l)))
+		switch errno {
+		case 0:
+			return int64(fd), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
 }
 
 // pathAt reads the path that is at an address of a process.

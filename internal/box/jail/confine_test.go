@@ -3,8 +3,11 @@ package jail_test
 import (
 	"bytes"
 	native "encoding/binary"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -115,6 +118,51 @@ func TestLending(t *testing.T) {
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "as it was" {
 		t.Errorf("the file is %q, %v", text, err)
+	}
+}
+
+// TestLendingIsNotInterrupted: a signal to whoever lends, as Go's runtime sends
+// them to itself, costs the program neither the file nor the right descriptor.
+func TestLendingIsNotInterrupted(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(sharedDir(t), "file")
+	if err := os.WriteFile(file, []byte("as it was\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	plan := shellPlan(`i=0; while [ $i -lt 3000 ]; do exec 4<>/file || exit 1; read line <&4 || exit 2; exec 4<&-; i=$((i+1)); done; echo all`,
+		jail.Step{Bind: &jail.Bind{Source: file, Target: "/file"}})
+	plan.Program.Confine = &jail.Confinement{Nested: identity(t).Nested, User: jail.BoxID, Filter: refuse(t, unix.SYS_UNAME), Lent: []string{"/file"}}
+	var log bytes.Buffer
+	j := start(t, plan, &log)
+	for ended := j.Status(); ; {
+		select {
+		case status := <-ended:
+			if status != 0 || !strings.Contains(log.String(), "all") {
+				t.Errorf("status %d, %q", status, &log)
+			}
+			return
+		default:
+			interrupt(t, j.PID)
+		}
+	}
+}
+
+// interrupt sends every thread of a process the signal that Go ends a system call
+// early with.
+func interrupt(t *testing.T, pid int) {
+	t.Helper()
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Tgkill(pid, tid, unix.SIGURG); err != nil && !errors.Is(err, unix.ESRCH) {
+			t.Fatal(err)
+		}
 	}
 }
 
