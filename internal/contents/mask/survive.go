@@ -19,11 +19,17 @@ type survivor struct {
 
 // token is a run of letters or of digits in a text.
 type token struct {
-	start, end   int  // bytes of the text
-	first, last  int  // in the normal form
-	joined       bool // to the one before: what is between can stand within one value
-	line         int64
-	digits, name bool // name: it begins with a capital
+	start, end   int32 // bytes of the text
+	first, last  int32 // in the normal form
+	line         int32 // of the text
+	joined       bool  // to the one before: what is between can stand within one value
+	digits, name bool  // name: it begins with a capital
+}
+
+// tokens is a text taken apart. Its space is used again for the next one.
+type tokens struct {
+	list   []token
+	normal []byte
 }
 
 // Bounds of a search.
@@ -68,21 +74,23 @@ func (l *List) survivors(r io.Reader, found func(survivor) error) error {
 // search looks for values that begin in the first bytes of a text. Of those that
 // overlap the first and longest is given.
 func (l *List) search(text []byte, most int, base, line int64, done *int64, found func(survivor) error) error {
-	tokens, normal := tokenize(text, line)
-	for i, t := range tokens {
-		if t.start >= most {
+	l.parts.take(text)
+	list, normal := l.parts.list, l.parts.normal
+	for i := range list {
+		t := &list[i]
+		if int(t.start) >= most {
 			return nil
 		}
-		if base+int64(t.start) < *done {
+		if base+int64(t.start) < *done || !l.mayBegin(normal[t.first:]) {
 			continue
 		}
-		end, kind := l.longestAt(tokens[i:], normal)
+		end, kind := l.longestAt(list[i:], normal)
 		if end < 0 {
 			continue
 		}
-		last := tokens[i+end]
+		last := list[i+end]
 		*done = base + int64(last.end)
-		s := survivor{base + int64(t.start), *done, t.line, l.kinds[kind], string(text[t.start:last.end])}
+		s := survivor{base + int64(t.start), *done, line + int64(t.line), l.kinds[kind], string(text[t.start:last.end])}
 		if err := found(s); err != nil {
 			return err
 		}
@@ -111,7 +119,7 @@ func (l *List) longestAt(tokens []token, normal []byte) (end int, kind uint8) {
 	digits := true
 	for i := range run {
 		digits = digits && tokens[i].digits
-		n := tokens[i].last - t.first
+		n := int(tokens[i].last - t.first)
 		if n < anchor {
 			continue
 		}
@@ -123,12 +131,12 @@ func (l *List) longestAt(tokens []token, normal []byte) (end int, kind uint8) {
 	return end, kind
 }
 
-// tokenize takes a text apart. A letter after a backslash may be an escape, so a token
+// take takes a text apart. A letter after a backslash may be an escape, so a token
 // ends behind it; \u and four digits are the letter that they stand for.
-func tokenize(text []byte, line int64) (tokens []token, normal []byte) {
-	normal = make([]byte, 0, len(text))
-	tokens = make([]token, 0, len(text)/4)
+func (p *tokens) take(text []byte) {
+	p.list, p.normal = p.list[:0], p.normal[:0]
 	last, lastClass, escaped := 0, 0, false // the end of the last token; what it is of
+	line := int32(0)
 	for i := 0; i < len(text); {
 		r, n := rune(text[i]), 1
 		if r >= utf8.RuneSelf {
@@ -150,22 +158,41 @@ func tokenize(text []byte, line int64) (tokens []token, normal []byte) {
 			continue
 		}
 		if class != lastClass || i != last {
-			joined := len(tokens) > 0 && i-last <= maxGap
-			tokens = append(tokens, token{
-				start: i, first: len(normal), joined: joined, line: line, digits: class == 2, name: unicode.IsUpper(r),
+			p.list = append(p.list, token{
+				start: int32(i), first: int32(len(p.normal)), joined: len(p.list) > 0 && i-last <= maxGap, line: line,
+				digits: class == 2, name: unicode.IsUpper(r),
 			})
 		}
-		normal = appendSmall(normal, r)
+		p.normal = appendSmall(p.normal, r)
 		i += n
-		t := &tokens[len(tokens)-1]
-		t.end, t.last = i, len(normal)
-		last, lastClass = i, class
+		lastClass = class
 		if escaped { // n of \n is a token, and so is what follows it
 			lastClass, escaped = 0, false
+		} else {
+			i += p.rest(text[i:], class)
 		}
+		t := &p.list[len(p.list)-1]
+		t.end, t.last, last = int32(i), int32(len(p.normal)), i
 	}
-	return tokens, normal
 }
+
+// rest takes what of ASCII goes on with a token, and says how much.
+func (p *tokens) rest(text []byte, class int) int {
+	n := 0
+	for n < len(text) && int(ascii[text[n]].class) == class {
+		p.normal = append(p.normal, ascii[text[n]].small)
+		n++
+	}
+	return n
+}
+
+// ascii says of each byte what it is of, 0 for those beyond ASCII, and its small letter.
+var ascii = func() (table [256]struct{ class, small byte }) {
+	for c := range byte(utf8.RuneSelf) {
+		table[c].class, table[c].small = byte(classOf(rune(c))), appendSmall(nil, rune(c))[0]
+	}
+	return table
+}()
 
 // classOf is 1 for letters, 2 for digits and 0 for the rest.
 func classOf(r rune) int {

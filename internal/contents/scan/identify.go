@@ -1,10 +1,14 @@
 package scan
 
 import (
+	"bytes"
 	"cmp"
+	"math/bits"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -28,6 +32,7 @@ const (
 // the surer one stays, and of equals the longer.
 func identify(field, text string) []hit {
 	var hits []hit
+	var k *knowledge
 	for at := 0; at < len(text); {
 		switch class[text[at]] {
 		case digitByte, hexColon:
@@ -35,8 +40,11 @@ func identify(field, text string) []hit {
 				at += n
 				continue
 			}
+			if k == nil {
+				k = spare.Get().(*knowledge)
+			}
 			start, end := window(text, at)
-			hits = numbers(hits, field, text, start, end)
+			hits = k.numbers(hits, field, text, start, end)
 			at = end
 		case atSign:
 			hits = mail(hits, text, at)
@@ -45,7 +53,40 @@ func identify(field, text string) []hit {
 			at++
 		}
 	}
+	if k != nil {
+		spare.Put(k)
+	}
 	return settle(hits)
+}
+
+// knowledge is what numbers are known by, with what it has learned of texts. It is not for several goroutines at once.
+type knowledge struct {
+	rules   []*rule
+	shapes  *automaton // of the rules, in their order
+	alone   uint64     // rules that need no word near by
+	layouts *automaton // phoneLayout and notPhones
+	dial    *dialling
+	near    []byte // scratch space
+}
+
+// spare are pieces of knowledge that nobody uses.
+var spare = sync.Pool{New: func() any { return newKnowledge() }}
+
+func newKnowledge() *knowledge {
+	k := &knowledge{dial: newDialling(), layouts: search(phoneLayout, notPhones)}
+	var all []*regexp.Regexp
+	for _, list := range [][]rule{general, national} {
+		for i := range list {
+			if !list[i].needed {
+				k.alone |= 1 << len(all)
+			}
+			k.rules, all = append(k.rules, &list[i]), append(all, list[i].shape)
+		}
+	}
+	if k.shapes = search(all...); k.shapes == nil || k.layouts == nil {
+		panic("scan: a rule's shape has no automaton") // TestAutomaton says which
+	}
+	return k
 }
 
 // Classes of bytes that something can begin with.
@@ -153,38 +194,31 @@ func isMonth(word string) bool {
 }
 
 // numbers applies the rules to a window of a text.
-func numbers(hits []hit, field, text string, start, end int) []hit {
-	digits, letters := count(text[start:end])
+func (k *knowledge) numbers(hits []hit, field, text string, start, end int) []hit {
+	part := text[start:end]
+	digits, letters := count(part)
 	hits = addresses(hits, text, start, end)
 	if digits < 4 && letters < 6 {
 		return hits
 	}
-	near := surroundings(field, text, start, end)
-	known := contexts.in(near)
-	for _, list := range [][]rule{general, national} {
-		for i := range list {
-			r := &list[i]
-			if digits < r.digits || letters < r.letters || r.needed && !known || !r.marked(text[start:end]) {
-				continue
-			}
+	shaped := k.shapes.in(part)
+	if shaped == 0 && digits < 7 {
+		return hits
+	}
+	near := k.surroundings(field, text, start, end)
+	if near == "" {
+		shaped &= k.alone
+	}
+	for ; shaped != 0; shaped &= shaped - 1 {
+		r := k.rules[bits.TrailingZeros64(shaped)]
+		if digits >= r.digits && letters >= r.letters {
 			hits = r.find(hits, text, start, end, near)
 		}
 	}
 	if digits >= 7 {
-		hits = phones(hits, text, start, end, near, digits)
+		hits = k.phones(hits, text, start, end, near, digits)
 	}
 	return hits
-}
-
-// marked says whether a window has the bytes that the rule's shape has.
-func (r *rule) marked(window string) bool {
-	n := 0
-	for i := 0; i < len(window) && n < r.some; i++ {
-		if strings.IndexByte(r.marks, window[i]) >= 0 {
-			n++
-		}
-	}
-	return n >= r.some
 }
 
 func count(s string) (digits, letters int) {
@@ -229,10 +263,21 @@ func (r *rule) find(hits []hit, text string, start, end int, near string) []hit 
 }
 
 // surroundings are the field's name and the text around a window, in small
-// letters, each after a space.
-func surroundings(field, text string, start, end int) string {
+// letters, each after a space; nothing where no word in them speaks for anything.
+func (k *knowledge) surroundings(field, text string, start, end int) string {
 	from, to := max(0, start-contextBefore), min(len(text), end+contextAfter)
-	return strings.ToLower(" " + field + " " + text[from:to])
+	k.near = append(append(append(append(k.near[:0], ' '), field...), ' '), text[from:to]...)
+	for i, c := range k.near {
+		if c >= utf8.RuneSelf {
+			k.near = bytes.ToLower(k.near)
+			break
+		}
+		k.near[i] = small[c]
+	}
+	if !contexts.in(k.near) {
+		return ""
+	}
+	return string(k.near)
 }
 
 // mentions says whether a word begins with one of the beginnings.

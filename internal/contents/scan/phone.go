@@ -19,10 +19,16 @@ var (
 	regions = []string{"US", "GB", "DE", "FR", "ES", "IT", "NL", "SE", "PL", "BR", "IN", "AU", "JP", "ZA", "MX"}
 )
 
+// What the automaton of layouts finds.
+const (
+	inLayout = 1 << iota // phoneLayout
+	noPhone              // notPhones
+)
+
 // phones appends the telephone numbers in a window: those with a country's code
 // that libphonenumber takes for valid, those in North America's layout, and,
 // with a word near by, whatever is possible.
-func phones(hits []hit, text string, start, end int, near string, digits int) []hit {
+func (k *knowledge) phones(hits []hit, text string, start, end int, near string, digits int) []hit {
 	known := mentions(near, phoneWords)
 	if window := text[start:end]; !known && digits < 10 && !strings.Contains(window, "+") && !strings.Contains(window, "00") {
 		return hits // too short for North America's layout, and without a country's code
@@ -32,18 +38,24 @@ func phones(hits []hit, text string, start, end int, near string, digits int) []
 		if first > 0 && letterOrDigit(text[first-1]) || last < len(text) && letterOrDigit(text[last]) {
 			continue
 		}
-		part := extension.ReplaceAllString(text[first:last], "")
+		part := text[first:last]
+		if strings.Contains(part, "x") {
+			part = extension.ReplaceAllString(part, "")
+		}
 		digits := compact(part)
 		plus := strings.HasPrefix(part, "+") || strings.HasPrefix(part, "00")
-		if len(digits) < 7 || len(digits) > 15 || notPhones.MatchString(part) {
+		layout := k.layouts.in(part)
+		if len(digits) < 7 || len(digits) > 15 || layout&noPhone != 0 {
 			continue
 		}
-		digits = strings.TrimPrefix(digits, map[bool]string{true: "00"}[plus])
+		if plus {
+			digits = strings.TrimPrefix(digits, "00")
+		}
 		h := hit{start: first, end: last, kind: "phone", synthetic: reservedPhone(digits, plus)}
 		switch {
-		case plus && valid("+"+digits, "US"), h.synthetic != "" && known:
+		case plus && k.dial.valid(digits), h.synthetic != "" && known:
 			h.confidence = .93
-		case phoneLayout.MatchString(part):
+		case layout&inLayout != 0:
 			h.confidence = .84
 		case known && (len(digits) >= 8 || strings.ContainsAny(part, " -.")) && possible(part):
 			h.confidence = .72

@@ -15,9 +15,6 @@ type rule struct {
 	// digits is how many digits a window has at least, letters how many
 	// letters; both reject quickly.
 	digits, letters int
-	// marks are bytes of which a window has at least some; where empty, none.
-	marks string
-	some  int
 	// check decides about the match without its separators, in capitals.
 	// It is nil where every match will do.
 	check func(string) bool
@@ -42,21 +39,21 @@ func shape(pattern string) *regexp.Regexp {
 // in eleven pass, so numbers that are only digits need a word near by; those
 // with two check digits or with letters of their own do not.
 var national = []rule{
-	{kind: "br-cpf", shape: shape(`\d{3}\.\d{3}\.\d{3}-\d\d`), marks: ".", some: 2, digits: 11, check: cpf, alone: .95, near: .99},
+	{kind: "br-cpf", shape: shape(`\d{3}\.\d{3}\.\d{3}-\d\d`), digits: 11, check: cpf, alone: .95, near: .99},
 	{kind: "br-cpf", shape: shape(`\d{11}`), digits: 11, check: cpf, context: []string{"cpf", "contribuinte"}, needed: true, near: .97},
-	{kind: "br-cnpj", shape: shape(`\d{2}\.\d{3}\.\d{3}/\d{4}-\d\d`), marks: "/", some: 1, digits: 14, check: cnpj, alone: .95, near: .99},
+	{kind: "br-cnpj", shape: shape(`\d{2}\.\d{3}\.\d{3}/\d{4}-\d\d`), digits: 14, check: cnpj, alone: .95, near: .99},
 	{kind: "pl-pesel", shape: shape(`\d{11}`), digits: 11, check: pesel, context: []string{"pesel"}, needed: true, near: .98},
 	{kind: "fr-nir", shape: shape(`[12] ?\d\d ?\d\d ?(?:\d\d|2[AB]) ?\d{3} ?\d{3} ?\d\d`), digits: 14, check: nir, context: []string{"nir", "sécu", "secu", "insee"}, alone: .85, near: .98},
 	{kind: "es-dni", shape: shape(`(?:\d{8}|[XYZ]-?\d{7})-?[A-Z]`), digits: 7, letters: 1, check: dni, context: []string{"dni", "nie", "nif"}, alone: .75, near: .98},
 	{kind: "it-codice-fiscale", shape: shape(`[A-Z]{6}\d\d[A-EHLMPR-T]\d\d[A-Z]\d{3}[A-Z]`), digits: 7, letters: 9, check: codiceFiscale, context: []string{"fiscale", "cf"}, alone: .95, near: .99},
 	{kind: "de-steuer-id", shape: shape(`\d{2} ?\d{3} ?\d{3} ?\d{3}`), digits: 11, check: steuerID, context: []string{"steuer", "idnr", "tin", "tax"}, needed: true, near: .97},
 	{kind: "nl-bsn", shape: shape(`\d{9}|\d{4}\.\d{2}\.\d{3}`), digits: 9, check: bsn, context: []string{"bsn", "burgerservice", "sofi"}, needed: true, near: .97},
-	{kind: "se-personnummer", shape: shape(`(?:19|20)?\d{6}[-+]\d{4}`), marks: "-+", some: 1, digits: 10, check: personnummer, context: []string{"personn", "pnr"}, alone: .85, near: .98},
-	{kind: "fi-hetu", shape: shape(`\d{6}[-+A]\d{3}[0-9A-FHJK-NPR-Y]`), marks: "-+A", some: 1, digits: 9, check: hetu, context: []string{"hetu", "henkil"}, alone: .85, near: .98},
-	{kind: "be-rijksregister", shape: shape(`\d\d\.\d\d\.\d\d-\d{3}\.\d\d`), marks: ".", some: 3, digits: 11, check: rijksregister, alone: .95, near: .99},
+	{kind: "se-personnummer", shape: shape(`(?:19|20)?\d{6}[-+]\d{4}`), digits: 10, check: personnummer, context: []string{"personn", "pnr"}, alone: .85, near: .98},
+	{kind: "fi-hetu", shape: shape(`\d{6}[-+A]\d{3}[0-9A-FHJK-NPR-Y]`), digits: 9, check: hetu, context: []string{"hetu", "henkil"}, alone: .85, near: .98},
+	{kind: "be-rijksregister", shape: shape(`\d\d\.\d\d\.\d\d-\d{3}\.\d\d`), digits: 11, check: rijksregister, alone: .95, near: .99},
 	{kind: "no-fodselsnummer", shape: shape(`\d{6} ?\d{5}`), digits: 11, check: fodselsnummer, context: []string{"fødsel", "fodsel", "personn", "fnr"}, needed: true, near: .98},
 	{kind: "pt-nif", shape: shape(`\d{3} ?\d{3} ?\d{3}`), digits: 9, check: nif, context: []string{"nif", "contribuinte"}, needed: true, near: .96},
-	{kind: "ch-ahv", shape: shape(`756\.\d{4}\.\d{4}\.\d\d`), marks: ".", some: 3, digits: 13, check: ahv, alone: .97, near: .99},
+	{kind: "ch-ahv", shape: shape(`756\.\d{4}\.\d{4}\.\d\d`), digits: 13, check: ahv, alone: .97, near: .99},
 	{kind: "tr-tckn", shape: shape(`\d{11}`), digits: 11, check: tckn, context: []string{"tckn", "kimlik", "t.c."}, needed: true, near: .98},
 	{kind: "sg-nric", shape: shape(`[STFG]\d{7}[A-Z]`), digits: 7, letters: 2, check: nric, context: []string{"nric", "fin"}, alone: .9, near: .99},
 	{kind: "in-aadhaar", shape: shape(`\d{4} ?\d{4} ?\d{4}`), digits: 12, check: verhoeff, context: []string{"aadhaar", "aadhar", "uidai"}, needed: true, near: .98},
@@ -73,13 +70,13 @@ var national = []rule{
 var general = []rule{
 	{kind: "card", shape: shape(`\d{4}[- ]?\d{4}[- ]?\d{4}[- ]?\d{1,7}|\d{4}[- ]?\d{6}[- ]?\d{4,5}|\d{12,19}`), digits: 12, check: card, context: []string{"card", "cc", "visa", "mastercard", "amex", "pan", "credit", "karte", "carte", "tarjeta"}, alone: .8, near: .99, reserved: reservedCard},
 	{kind: "iban", shape: shape(`[A-Za-z]{2}\d\d(?: ?[0-9A-Za-z]{4}){2,7}(?: ?[0-9A-Za-z]{1,3})?`), digits: 6, letters: 2, check: iban, context: []string{"iban", "account", "konto"}, alone: .96, near: .99, reserved: reservedIBAN},
-	{kind: "us-itin", shape: shape(`9\d\d-(?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9])-\d{4}`), marks: "-", some: 2, digits: 9, context: []string{"itin", "taxpayer", "tax"}, alone: .8, near: .98},
-	{kind: "us-ssn", shape: shape(`\d{3}-\d\d-\d{4}|\d{3} \d\d \d{4}`), marks: "- ", some: 2, digits: 9, context: []string{"ssn", "social security", "social_security"}, alone: .85, near: .99, reserved: reservedSSN},
+	{kind: "us-itin", shape: shape(`9\d\d-(?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9])-\d{4}`), digits: 9, context: []string{"itin", "taxpayer", "tax"}, alone: .8, near: .98},
+	{kind: "us-ssn", shape: shape(`\d{3}-\d\d-\d{4}|\d{3} \d\d \d{4}`), digits: 9, context: []string{"ssn", "social security", "social_security"}, alone: .85, near: .99, reserved: reservedSSN},
 	{kind: "us-ssn", shape: shape(`\d{9}`), digits: 9, context: []string{"ssn", "social security", "social_security"}, needed: true, near: .9, reserved: reservedSSN},
 	{kind: "uk-nhs", shape: shape(`\d{3}[- ]\d{3}[- ]\d{4}|\d{10}`), digits: 10, check: nhs, context: []string{"nhs"}, needed: true, near: .98, reserved: reservedNHS},
-	{kind: "mac", shape: shape(`[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}`), marks: ":-", some: 5, digits: 1, alone: .95, near: .99, reserved: reservedMAC},
+	{kind: "mac", shape: shape(`[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}`), digits: 1, alone: .95, near: .99, reserved: reservedMAC},
 	{kind: "date-of-birth", shape: shape(`\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d\d)|\d{1,2}(?:st|nd|rd|th)?[ -](?:` + months + `)[ -]\d{4}|(?:` + months + `) \d{1,2},? \d{4}`), digits: 4, context: []string{"born", "birth", "dob", "geboren", "geburt", "naissance", "nacimiento", "nascita"}, needed: true, near: .95, attribute: true},
-	{kind: "coordinates", shape: shape(`[-+]?\d{1,2}\.\d{4,},? ?[-+]?\d{1,3}\.\d{4,}`), marks: ".", some: 2, digits: 10, alone: .8, near: .95, context: []string{"lat", "lon", "coord", "gps", "geo", "location"}, attribute: true},
+	{kind: "coordinates", shape: shape(`[-+]?\d{1,2}\.\d{4,},? ?[-+]?\d{1,3}\.\d{4,}`), digits: 10, alone: .8, near: .95, context: []string{"lat", "lon", "coord", "gps", "geo", "location"}, attribute: true},
 	{kind: "coordinate", shape: shape(`[-+]?\d{1,3}\.\d{4,}`), digits: 5, context: []string{"latitude", "longitude", "lat", "lng", "lon"}, needed: true, near: .9, attribute: true},
 	{kind: "record-number", shape: shape(`[A-Z]{0,4}-?\d{5,12}`), digits: 5, context: []string{"mrn", "medical record", "medical_record", "patient id", "patient_id", "patient number"}, needed: true, near: .9},
 	{kind: "account-number", shape: shape(`[A-Z]{0,4}-?\d{6,17}`), digits: 6, context: []string{"account no", "account num", "account_no", "account_num", "acct", "bank account", "kontonummer", "account #"}, needed: true, near: .9},

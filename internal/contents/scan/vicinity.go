@@ -29,7 +29,7 @@ func (v *vicinity) add(words []string) {
 }
 
 // in says whether such a word may be in a text in small letters.
-func (v *vicinity) in(near string) bool {
+func (v *vicinity) in(near []byte) bool {
 	three := uint32(0)
 	for i := 0; i <= len(near); i++ {
 		three <<= 8

@@ -1,0 +1,59 @@
+package scan
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// TestDialling: every country's numbers, and what is near them, are valid here if and only if libphonenumber says so.
+func TestDialling(t *testing.T) {
+	t.Parallel()
+	d := newDialling()
+	r := rand.New(rand.NewPCG(1, 2))
+	asked, yes, unsure := 0, 0, 0
+	hold := func(digits string) {
+		want := valid("+"+digits, "US")
+		if got := d.valid(digits); got != want {
+			t.Errorf("+%s: %v, want %v", digits, got, want)
+		}
+		asked++
+		if want {
+			yes++
+		}
+	}
+	for code := range phonenumbers.GetSupportedCallingCodes() {
+		for range 40 {
+			digits := fmt.Sprint(code)
+			for range 2 + r.IntN(12) {
+				digits += fmt.Sprint(r.IntN(10))
+			}
+			hold(digits)
+		}
+		if d.country(code).unsure {
+			unsure++
+		}
+	}
+	for region := range phonenumbers.GetSupportedRegions() {
+		for kind := phonenumbers.FIXED_LINE; kind <= phonenumbers.VOICEMAIL; kind++ {
+			n := phonenumbers.GetExampleNumberForType(region, kind)
+			if n == nil {
+				continue
+			}
+			digits := phonenumbers.Format(n, phonenumbers.E164)[1:]
+			for range 4 {
+				hold(digits)
+				at := r.IntN(len(digits))
+				digits = digits[:at] + fmt.Sprint(r.IntN(10)) + digits[at+1:]
+			}
+		}
+	}
+	if unsure > 0 || yes < asked/20 {
+		t.Errorf("of %d numbers %d are valid, and %d countries have no automata", asked, yes, unsure)
+	}
+	for _, digits := range []string{"", "1", "0", "00", "999", "9991234567", "0049301234567", "80012345678"} {
+		hold(digits)
+	}
+}
