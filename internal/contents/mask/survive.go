@@ -34,10 +34,10 @@ type tokens struct {
 
 // Bounds of a search.
 const (
-	piece     = 1 << 20 // bytes that are looked at in one go
-	overlap   = 2 << 10 // of two pieces
-	maxGap    = 6       // bytes between two parts of one value
-	maxTokens = 24      // parts of one value
+	piece     = 128 << 10 // bytes that are looked at in one go
+	overlap   = 2 << 10   // of two pieces
+	maxGap    = 6         // bytes between two parts of one value
+	maxTokens = 24        // parts of one value
 )
 
 // survivors looks for values of the list in a text, in any layout: whatever stands

@@ -26,6 +26,7 @@ type documentReader struct {
 	record int64
 	outer  *position // where the document is a string of another one
 	paths  map[[2]string]string
+	names  map[string]string // of fields, as they are written
 }
 
 var errDocument = errors.New("it is not JSON")
@@ -44,9 +45,9 @@ func (c *collector) documents(in *stream, strict bool) error {
 			return err
 		}
 		if b == '[' {
+			d.in.skip(1)
 			err = d.list()
 		} else {
-			d.in.back()
 			err = d.one()
 		}
 		if errors.Is(err, errDocument) || errors.Is(err, io.EOF) {
@@ -73,11 +74,16 @@ func (d *documentReader) one() error {
 func (d *documentReader) list() error {
 	for {
 		b, err := d.skip()
-		if err != nil || b == ']' {
+		if err != nil {
 			return err
 		}
+		if b == ']' || b == ',' {
+			d.in.skip(1)
+		}
+		if b == ']' {
+			return nil
+		}
 		if b != ',' {
-			d.in.back()
 			if err := d.one(); err != nil {
 				return err
 			}
@@ -85,14 +91,29 @@ func (d *documentReader) list() error {
 	}
 }
 
-// skip gives the first byte that is not white space.
+// skip passes over white space, and gives the first byte behind it, which is still to be read.
 func (d *documentReader) skip() (byte, error) {
 	for {
-		b, err := d.in.next()
-		if err != nil || b != ' ' && b != '\n' && b != '\r' && b != '\t' {
-			return b, err
+		for i, b := range d.in.ahead() {
+			if b != ' ' && b != '\n' && b != '\r' && b != '\t' {
+				d.in.skip(i)
+				return b, nil
+			}
+		}
+		d.in.skip(len(d.in.ahead()))
+		if _, err := d.in.peek(1); err != nil {
+			return 0, err
 		}
 	}
+}
+
+// mark reads the byte that [documentReader.skip] gives, and says which it is.
+func (d *documentReader) mark() (byte, error) {
+	b, err := d.skip()
+	if err == nil {
+		d.in.skip(1)
+	}
+	return b, err
 }
 
 // value reads one value.
@@ -104,22 +125,24 @@ func (d *documentReader) value(field string, depth int) error {
 	switch {
 	case depth > maxDepth:
 		return fmt.Errorf("%w: it is deeper than %d", errDocument, maxDepth)
-	case b == '{':
-		return d.object(field, depth)
-	case b == '[':
-		return d.elements(field, depth)
-	case b == '"':
-		return d.text(field)
 	case b == '-' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z':
-		d.in.back()
 		return d.scalar(field)
+	}
+	d.in.skip(1)
+	switch b {
+	case '{':
+		return d.object(field, depth)
+	case '[':
+		return d.elements(field, depth)
+	case '"':
+		return d.text(field)
 	}
 	return errDocument
 }
 
 func (d *documentReader) object(field string, depth int) error {
 	for {
-		b, err := d.skip()
+		b, err := d.mark()
 		switch {
 		case err != nil:
 			return err
@@ -134,7 +157,7 @@ func (d *documentReader) object(field string, depth int) error {
 		if err != nil {
 			return err
 		}
-		if b, err = d.skip(); err != nil || b != ':' {
+		if b, err = d.mark(); err != nil || b != ':' {
 			return errors.Join(err, errDocument)
 		}
 		if err := d.value(d.path(field, name), depth+1); err != nil {
@@ -174,14 +197,19 @@ func below(field, name string) string {
 func (d *documentReader) elements(field string, depth int) error {
 	for i := 0; ; i++ {
 		b, err := d.skip()
-		if err != nil || b == ']' {
+		if err != nil {
 			return err
+		}
+		if b == ']' || b == ',' {
+			d.in.skip(1)
+		}
+		if b == ']' {
+			return nil
 		}
 		if b == ',' {
 			i--
 			continue
 		}
-		d.in.back()
 		if err := d.value(field+"["+strconv.Itoa(i)+"]", depth+1); err != nil {
 			return err
 		}
@@ -191,17 +219,39 @@ func (d *documentReader) elements(field string, depth int) error {
 // name reads a field's name. What is in it is looked at as well: a document may
 // have addresses for keys.
 func (d *documentReader) name() (string, error) {
+	ahead := d.in.ahead()
+	if i := inString.length(ahead); i < len(ahead) && ahead[i] == '"' {
+		if name, ok := d.names[string(ahead[:i])]; ok { // which has nothing to look at
+			d.in.skip(i + 1)
+			return name, nil
+		}
+	}
 	var name string
+	looked := false
 	err := d.pieces(func(v value) {
 		if name == "" {
 			name = v.text[:min(len(v.text), maxField)]
 		}
 		if strings.ContainsAny(v.text, "0123456789@") {
+			looked = true
 			d.take("", v)
 		}
 	})
+	if err == nil && !looked && len(name) < maxField {
+		name = strings.Clone(name)
+		if d.names == nil || len(d.names) >= maxColumns {
+			d.names = map[string]string{}
+		}
+		d.names[name] = name
+	}
 	return name, err
 }
+
+// What ends a part of a string, and a number or a word.
+var (
+	inString = stopAt("\"\\\n")
+	inScalar = stopAt(" \n\r\t,]}:\"")
+)
 
 func (d *documentReader) text(field string) error {
 	return d.pieces(func(v value) { d.take(field, v) })
@@ -215,12 +265,12 @@ func (d *documentReader) take(field string, v value) {
 // scalar reads a number or a word.
 func (d *documentReader) scalar(field string) error {
 	start := d.in.at
-	word, err := d.in.until(" \n\r\t,]}:\"", 400, d.in.scratch[:0])
+	word, err := d.in.until(inScalar, 400, d.in.scratch[:0])
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	d.in.keep(word)
-	text := string(word)
+	text := d.in.text(word)
 	switch {
 	case text == "true" || text == "false" || text == "null":
 		return nil
@@ -239,20 +289,20 @@ func (d *documentReader) pieces(give func(value)) error {
 	var jumps []jump
 	for {
 		var err error
-		buf, err = d.in.until("\"\\\n", maxText-len(buf), buf)
+		buf, err = d.in.until(inString, maxText-len(buf), buf)
 		if err != nil {
 			return err
 		}
 		d.in.check(buf[seen:], start+int64(seen))
 		if len(buf) >= maxText {
-			give(value{text: string(buf), place: position{base: start, jumps: jumps}, seen: seen})
+			give(value{text: d.in.text(buf), place: position{base: start, jumps: jumps}, seen: seen})
 			start, seen = d.in.at-pieceOverlap, pieceOverlap
 			buf, jumps = append([]byte(nil), buf[len(buf)-pieceOverlap:]...), nil
 			continue
 		}
 		switch b, _ := d.in.next(); b {
 		case '"':
-			give(value{text: string(buf), place: position{base: start, jumps: jumps}, seen: seen})
+			give(value{text: d.in.text(buf), place: position{base: start, jumps: jumps}, seen: seen})
 			return nil
 		case '\\':
 			if buf, err = d.escape(buf); err != nil {
@@ -282,7 +332,7 @@ func (d *documentReader) escape(buf []byte) ([]byte, error) {
 		return buf, err
 	}
 	if utf16.IsSurrogate(r) {
-		if next, _ := d.in.r.Peek(2); string(next) == `\u` {
+		if next, _ := d.in.peek(2); string(next) == `\u` {
 			_, _ = d.in.next()
 			_, _ = d.in.next()
 			low, err := d.hex()

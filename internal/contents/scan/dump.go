@@ -51,7 +51,7 @@ func (c *collector) dump(in *stream) error {
 
 // statement reads a line that begins none, or one that does. What a statement begins with decides.
 func (d *dumpReader) statement() error {
-	head, err := d.in.r.Peek(headSize)
+	head, err := d.in.peek(headSize)
 	if len(head) == 0 {
 		return err
 	}
@@ -187,7 +187,7 @@ func (d *dumpReader) copy(line string) error {
 		return err
 	}
 	for {
-		if head, err := d.in.r.Peek(2); len(head) == 0 {
+		if head, err := d.in.peek(2); len(head) == 0 {
 			d.c.place.Record = d.record
 			d.c.problem(d.in.at, "the rows of COPY do not end")
 			return err
@@ -263,20 +263,19 @@ func (d *dumpReader) rest() error {
 
 // ends says whether what follows the end of a line does not go on with rows.
 func (d *dumpReader) ends() bool {
-	head, _ := d.in.r.Peek(1)
+	head, _ := d.in.peek(1)
 	return len(head) == 0 || strings.IndexByte("(, \t\r\n;", head[0]) < 0
 }
 
 // target reads up to the first row: the table and its columns. It gives nothing where there is none.
 func (d *dumpReader) target() (head, table string, names []string) {
-	text, _ := d.in.r.Peek(32 << 10)
+	text, _ := d.in.peek(32 << 10)
 	end := valuesEnd(text)
 	if stop := bytes.IndexAny(text, ";'"); end < 0 || stop >= 0 && stop < end {
 		return "", "", nil
 	}
 	head = string(text[:end])
-	_, _ = d.in.r.Discard(end)
-	d.in.at += int64(end)
+	d.in.skip(end)
 	before, list, listed := strings.Cut(head, "(")
 	words := strings.Fields(before)
 	at := 1 + slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, "INTO") })
@@ -362,15 +361,22 @@ type pieces struct {
 func (p *pieces) give() {
 	p.d.in.check(p.buf, p.start)
 	p.d.c.take(value{
-		record: p.d.record, field: p.field, text: string(p.buf), seen: p.seen,
+		record: p.d.record, field: p.field, text: p.d.in.text(p.buf), seen: p.seen,
 		place: position{base: p.start, jumps: p.jumps},
 	})
 }
 
+// What ends a part of a value: one in quotes, one without, one of COPY.
+var (
+	quotes      = map[byte]*stop{'\'': stopAt(`'\`), '"': stopAt(`"\`)}
+	atBareEnd   = stopAt(`,)('"`)
+	atCopiedEnd = stopAt("\t\n\\")
+)
+
 // until reads to one of the bytes. A piece that is full is looked at, and its end is kept.
-func (p *pieces) until(stop string) (err error) {
+func (p *pieces) until(at *stop) (err error) {
 	for {
-		p.buf, err = p.d.in.until(stop, maxText-len(p.buf), p.buf)
+		p.buf, err = p.d.in.until(at, maxText-len(p.buf), p.buf)
 		if err != nil || len(p.buf) < maxText {
 			return err
 		}
@@ -390,14 +396,14 @@ func (p *pieces) escape(meant ...byte) {
 // itself where the standard holds and before no quote.
 func (p *pieces) quoted(quote byte) error {
 	for {
-		if err := p.until(string(quote) + `\`); err != nil {
+		if err := p.until(quotes[quote]); err != nil {
 			return err
 		}
 		b, err := p.d.in.next()
 		if err != nil {
 			return err
 		}
-		next, _ := p.d.in.r.Peek(2)
+		next, _ := p.d.in.peek(2)
 		switch {
 		case b == quote && len(next) > 0 && next[0] == quote:
 			_, _ = p.d.in.next()
@@ -438,7 +444,7 @@ func unescaped(backslash, c byte) []byte {
 func (p *pieces) bare() error {
 	depth, quote := 0, byte(0)
 	for {
-		if err := p.until(",)('\""); err != nil {
+		if err := p.until(atBareEnd); err != nil {
 			return err
 		}
 		b, err := p.d.in.next()
@@ -479,7 +485,7 @@ func (p *pieces) word() {
 // copied reads a field of COPY, and says whether it ended its row.
 func (p *pieces) copied() (ended bool, err error) {
 	for {
-		if err := p.until("\t\n\\"); err != nil && !errors.Is(err, io.EOF) {
+		if err := p.until(atCopiedEnd); err != nil && !errors.Is(err, io.EOF) {
 			return true, err
 		}
 		b, err := p.d.in.next()

@@ -64,6 +64,7 @@ type knowledge struct {
 	rules   []*rule
 	shapes  *automaton // of the rules, in their order
 	alone   uint64     // rules that need no word near by
+	words   vicinity   // which speak for a rule, or for a telephone number
 	layouts *automaton // phoneLayout and notPhones
 	dial    *dialling
 	near    []byte // scratch space
@@ -73,13 +74,15 @@ type knowledge struct {
 var spare = sync.Pool{New: func() any { return newKnowledge() }}
 
 func newKnowledge() *knowledge {
-	k := &knowledge{dial: newDialling(), layouts: search(phoneLayout, notPhones)}
+	k := &knowledge{dial: newDialling(), layouts: search(phoneLayout, notPhones), words: vicinity{kinds: map[uint32]uint64{}}}
+	k.words.add(forPhones, phoneWords)
 	var all []*regexp.Regexp
 	for _, list := range [][]rule{general, national} {
 		for i := range list {
 			if !list[i].needed {
 				k.alone |= 1 << len(all)
 			}
+			k.words.add(len(all), list[i].context)
 			k.rules, all = append(k.rules, &list[i]), append(all, list[i].shape)
 		}
 	}
@@ -205,18 +208,16 @@ func (k *knowledge) numbers(hits []hit, field, text string, start, end int) []hi
 	if shaped == 0 && digits < 7 {
 		return hits
 	}
-	near := k.surroundings(field, text, start, end)
-	if near == "" {
-		shaped &= k.alone
-	}
-	for ; shaped != 0; shaped &= shaped - 1 {
-		r := k.rules[bits.TrailingZeros64(shaped)]
-		if digits >= r.digits && letters >= r.letters {
-			hits = r.find(hits, text, start, end, near)
+	k.surroundings(field, text, start, end)
+	spoken := k.words.in(k.near)
+	for shaped &= k.alone | spoken; shaped != 0; shaped &= shaped - 1 {
+		i := bits.TrailingZeros64(shaped)
+		if r := k.rules[i]; digits >= r.digits && letters >= r.letters {
+			hits = r.find(hits, text, start, end, spoken&(1<<i) != 0 && mentions(k.near, r.context))
 		}
 	}
 	if digits >= 7 {
-		hits = k.phones(hits, text, start, end, near, digits)
+		hits = k.phones(hits, text, start, end, spoken&(1<<forPhones) != 0 && mentions(k.near, phoneWords), digits)
 	}
 	return hits
 }
@@ -233,9 +234,8 @@ func count(s string) (digits, letters int) {
 	return digits, letters
 }
 
-// find appends what a rule finds in a window.
-func (r *rule) find(hits []hit, text string, start, end int, near string) []hit {
-	known := mentions(near, r.context)
+// find appends what a rule finds in a window, where a word that speaks for it is known near by or not.
+func (r *rule) find(hits []hit, text string, start, end int, known bool) []hit {
 	if r.needed && !known {
 		return hits
 	}
@@ -262,34 +262,30 @@ func (r *rule) find(hits []hit, text string, start, end int, near string) []hit 
 	return hits
 }
 
-// surroundings are the field's name and the text around a window, in small
-// letters, each after a space; nothing where no word in them speaks for anything.
-func (k *knowledge) surroundings(field, text string, start, end int) string {
+// surroundings puts the field's name and the text around a window near, in small
+// letters, each after a space.
+func (k *knowledge) surroundings(field, text string, start, end int) {
 	from, to := max(0, start-contextBefore), min(len(text), end+contextAfter)
 	k.near = append(append(append(append(k.near[:0], ' '), field...), ' '), text[from:to]...)
 	for i, c := range k.near {
 		if c >= utf8.RuneSelf {
 			k.near = bytes.ToLower(k.near)
-			break
+			return
 		}
 		k.near[i] = small[c]
 	}
-	if !contexts.in(k.near) {
-		return ""
-	}
-	return string(k.near)
 }
 
 // mentions says whether a word begins with one of the beginnings.
-func mentions(near string, beginnings []string) bool {
+func mentions(near []byte, beginnings []string) bool {
 	for _, b := range beginnings {
 		for at := 0; ; {
-			i := strings.Index(near[at:], b)
+			i := bytes.Index(near[at:], []byte(b))
 			if i < 0 {
 				break
 			}
 			i += at
-			before, _ := utf8.DecodeLastRuneInString(near[:i])
+			before, _ := utf8.DecodeLastRune(near[:i])
 			if before < 'a' || before > 'z' && before < utf8.RuneSelf {
 				// A short word must stand alone: "pan" is not in "panel".
 				if len(b) > 4 || i+len(b) == len(near) || near[i+len(b)] < 'a' || near[i+len(b)] > 'z' {

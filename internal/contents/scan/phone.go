@@ -28,8 +28,7 @@ const (
 // phones appends the telephone numbers in a window: those with a country's code
 // that libphonenumber takes for valid, those in North America's layout, and,
 // with a word near by, whatever is possible.
-func (k *knowledge) phones(hits []hit, text string, start, end int, near string, digits int) []hit {
-	known := mentions(near, phoneWords)
+func (k *knowledge) phones(hits []hit, text string, start, end int, known bool, digits int) []hit {
 	if window := text[start:end]; !known && digits < 10 && !strings.Contains(window, "+") && !strings.Contains(window, "00") {
 		return hits // too short for North America's layout, and without a country's code
 	}

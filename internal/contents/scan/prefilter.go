@@ -16,9 +16,10 @@ import (
 // that the rule needs, where a run of bytes without a space is near that is as long as the rule's longest.
 // Most text has none, and is passed over some fifty times as fast as the rules look at it.
 type prefilter struct {
-	words   map[uint16][]need // by their first two bytes
-	begins  [1 << 13]uint64   // a bit for each hash of three bytes that one begins with
-	longest int               // of the runs that are needed, the shortest
+	index   [1 << 16]uint8 // of the words that begin with two bytes; 0 for none
+	words   [][]need
+	begins  trigrams // what they begin with
+	longest int      // of the runs that are needed, the shortest
 }
 
 // need is a word, and the run that the least demanding of its rules needs. Where it is assigned, that is the value
@@ -72,9 +73,11 @@ func newPrefilter(rules map[string]config.Rule) *prefilter {
 			needs[kind{n.word, n.assigned}] = least(needs[kind{n.word, n.assigned}], n)
 		}
 	}
-	p := &prefilter{words: map[uint16][]need{}, longest: math.MaxInt}
+	p := &prefilter{words: make([][]need, 1), longest: math.MaxInt}
 	for _, n := range needs {
-		p.add(n)
+		if !p.add(n) {
+			return nil
+		}
 	}
 	return p
 }
@@ -95,25 +98,19 @@ func least(a, b need) need {
 	return b
 }
 
-func (p *prefilter) add(n need) {
-	first := uint16(n.word[0])<<8 | uint16(n.word[1])
-	p.words[first] = append(p.words[first], n)
+func (p *prefilter) add(n need) bool {
+	i := &p.index[uint16(n.word[0])<<8|uint16(n.word[1])]
+	if *i == 0 {
+		if len(p.words) == math.MaxUint8 {
+			return false
+		}
+		*i, p.words = uint8(len(p.words)), append(p.words, nil)
+	}
+	p.words[*i] = append(p.words[*i], n)
 	p.longest = min(p.longest, n.run)
-	set := func(third byte) {
-		h := trigram(uint32(n.word[0])<<16 | uint32(n.word[1])<<8 | uint32(third))
-		p.begins[h>>6] |= 1 << (h & 63)
-	}
-	if len(n.word) > 2 {
-		set(n.word[2])
-		return
-	}
-	for third := range 256 {
-		set(byte(third))
-	}
+	beginnings(n.word, p.begins.set)
+	return true
 }
-
-// trigram is a hash of 19 bits of three bytes.
-func trigram(v uint32) uint32 { return (v & 0xffffff) * 0x9e3779b1 >> 13 }
 
 // small are bytes with capitals as small letters.
 var small = func() (table [256]byte) {
@@ -126,38 +123,48 @@ var small = func() (table [256]byte) {
 	return table
 }()
 
-// lines gives the lines of a block that are worth looking at, put together; nothing where there is none.
-func (p *prefilter) lines(block []byte) []byte {
+// lines gives the lines of a block that are worth looking at, put together; nothing where there is none. The matches
+// are space for it, which may be used again.
+func (p *prefilter) lines(block []byte, m *matches) []byte {
 	if bytes.Contains(block, []byte("\u212a")) {
 		return block // a letter that is a small k to who ignores capitals
 	}
-	var parts, runs [][2]int
+	m.block, m.parts, m.runs, m.measured = block, m.parts[:0], m.runs[:0], false
 	v := uint32(0)
-	for i := 0; i <= len(block); i++ {
-		v <<= 8
-		if i < len(block) {
-			v |= uint32(small[block[i]])
-		}
-		h := trigram(v)
-		if p.begins[h>>6]&(1<<(h&63)) == 0 || i < 2 {
-			continue
-		}
-		at := i - 2
-		list := p.words[uint16(small[block[at]])<<8|uint16(small[block[at+1]])]
-		for j := range list {
-			n := &list[j]
-			if !n.at(block, at) || n.assigned && !assigned(block, at+len(n.word)) {
-				continue
-			}
-			if runs == nil {
-				runs = p.runs(block)
-			}
-			if near(runs, at, n.run) && n.company(block, at) {
-				parts = join(parts, around(block, at, n.word))
-			}
+	for i, c := range block {
+		v = v<<8 | uint32(small[c])
+		if p.begins.has(trigram(v)) && i > 1 {
+			p.at(m, i-2)
 		}
 	}
-	return pick(block, parts)
+	if len(block) > 1 && p.begins.has(trigram(v<<8)) {
+		p.at(m, len(block)-2)
+	}
+	return pick(block, m.parts)
+}
+
+// matches are the parts of a block that are worth looking at.
+type matches struct {
+	block       []byte
+	parts, runs [][2]int
+	measured    bool // the runs are those of the block
+}
+
+// at notes what is around a place where a word may begin.
+func (p *prefilter) at(m *matches, at int) {
+	list := p.words[p.index[uint16(small[m.block[at]])<<8|uint16(small[m.block[at+1]])]]
+	for i := range list {
+		n := &list[i]
+		if !n.at(m.block, at) || n.assigned && !assigned(m.block, at+len(n.word)) {
+			continue
+		}
+		if !m.measured {
+			m.runs, m.measured = p.runs(m.runs, m.block), true
+		}
+		if near(m.runs, at, n.run) && n.company(m.block, at) {
+			m.parts = join(m.parts, around(m.block, at, n.word))
+		}
+	}
 }
 
 // pick puts parts of a block together.
@@ -230,19 +237,21 @@ const telling = 16
 // keyBegin begins a private key.
 const keyBegin = "-----begin"
 
-// runs are the runs of bytes without a space that are long enough for some rule: where they begin, and their
+// runs appends the runs of bytes without a space that are long enough for some rule: where they begin, and their
 // lengths.
-func (p *prefilter) runs(block []byte) [][2]int {
-	list := [][2]int{}
+func (p *prefilter) runs(list [][2]int, block []byte) [][2]int {
 	start := 0
-	for i := 0; i <= len(block); i++ {
-		if i < len(block) && block[i] > ' ' {
+	for i, c := range block {
+		if c > ' ' {
 			continue
 		}
 		if i-start >= p.longest {
 			list = append(list, [2]int{start, i - start})
 		}
 		start = i + 1
+	}
+	if len(block)-start >= p.longest {
+		list = append(list, [2]int{start, len(block) - start})
 	}
 	return list
 }

@@ -10,6 +10,7 @@
 package scan
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -157,7 +158,7 @@ var numberFields = []string{"age", "date", "birth", "dob", "zip", "post", "plz",
 // named adds the names in a text to what else was found there. A field that is
 // nothing but a number is none, unless it is called so.
 func named(hits []hit, field, text string) []hit {
-	if field != "" && !strings.ContainsFunc(text, unicode.IsLetter) && !mentions(strings.ToLower(field), numberFields) {
+	if field != "" && !strings.ContainsFunc(text, unicode.IsLetter) && !mentions(bytes.ToLower([]byte(field)), numberFields) {
 		return hits
 	}
 	for _, s := range names.Find(field, text) {
@@ -201,11 +202,11 @@ func (c *collector) take(v value) {
 			c.report(v, h)
 		}
 	}
-	c.secrets.take(c, v)
+	c.secrets.take(c, &v)
 	if c.nested < maxNested && v.field != "" && document(v.text) {
 		c.nested++
 		inner := v.place
-		d := documentReader{c: c, in: newStream(strings.NewReader(v.text)), record: v.record, outer: &inner}
+		d := documentReader{c: c, in: textStream(v.text), record: v.record, outer: &inner}
 		_ = d.value(v.field, 0) // what does not read as a document was looked at as text
 		c.nested--
 	}
@@ -275,18 +276,20 @@ const maxOutline = 40
 
 // outline is a value with its digits as 9 and its letters as a.
 func outline(s string) string {
-	var b strings.Builder
-	for i, c := range []rune(s) {
+	b := make([]byte, 0, maxOutline+len("…"))
+	n := 0
+	for _, c := range s {
 		switch {
-		case i == maxOutline:
-			return b.String() + "…"
+		case n == maxOutline:
+			return string(append(b, "…"...))
 		case c >= '0' && c <= '9':
-			b.WriteByte('9')
+			b = append(b, '9')
 		case c < 0x80 && !letter(byte(c)) && c >= ' ':
-			b.WriteRune(c)
+			b = append(b, byte(c))
 		default:
-			b.WriteByte('a')
+			b = append(b, 'a')
 		}
+		n++
 	}
-	return b.String()
+	return string(b)
 }

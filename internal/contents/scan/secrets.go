@@ -21,6 +21,7 @@ type secrets struct {
 	filter   *prefilter // nil where a rule cannot be filtered for
 	block    []byte
 	values   []blockValue
+	matches  matches
 }
 
 // blockValue is where in the block a value begins.
@@ -48,18 +49,18 @@ func newSecrets() (*secrets, error) {
 	return &s, nil
 }
 
-func (s *secrets) take(c *collector, v value) {
+func (s *secrets) take(c *collector, v *value) {
 	if len(s.block)+len(v.text) > secretBlock {
 		next := s.full(c)
 		if c.spans != nil {
-			c.spans.settle(cmp.Or(next, &v).place.of(0))
+			c.spans.settle(cmp.Or(next, v).place.of(0))
 		}
 	}
 	name := v.field[strings.LastIndexByte(v.field, '.')+1:]
 	if name != "" {
 		s.block = append(append(s.block, name...), ` = "`...)
 	}
-	s.values = append(s.values, blockValue{len(s.block), v})
+	s.values = append(s.values, blockValue{len(s.block), *v})
 	s.block = append(s.block, v.text...)
 	if name != "" {
 		s.block = append(s.block, '"')
@@ -113,7 +114,7 @@ func (s *secrets) open() int {
 func (s *secrets) flush(c *collector) {
 	lines := s.block
 	if s.filter != nil {
-		lines = s.filter.lines(s.block)
+		lines = s.filter.lines(s.block, &s.matches)
 	}
 	if len(lines) > 0 {
 		for _, h := range s.search(string(s.block), string(lines)) {

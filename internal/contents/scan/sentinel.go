@@ -117,7 +117,7 @@ func (s *Sentinel) Take(name string, stream int64, data []byte, end bool) []Sigh
 // line looks at one record of a road: as a document, if it is one, else as text.
 func (s *Sentinel) line(record int64, text string) {
 	if document(text) {
-		d := documentReader{c: s.c, in: newStream(strings.NewReader(text)), record: record}
+		d := documentReader{c: s.c, in: textStream(text), record: record}
 		if d.value("", 0) == nil {
 			return
 		}

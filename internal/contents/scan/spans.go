@@ -84,9 +84,9 @@ func (s *spans) settle(before int64) {
 	s.pending = slices.Delete(s.pending, 0, n)
 }
 
-// best keeps of spans, which are in order, those that win over what they overlap.
+// best keeps of spans, which are in order, those that win over what they overlap, in their space.
 func best(sorted []Span) []Span {
-	var kept []Span
+	kept := sorted[:0]
 	for _, p := range sorted {
 		if last := len(kept) - 1; last >= 0 && p.Offset < kept[last].End {
 			if !better(p, kept[last]) {

@@ -17,7 +17,7 @@ type tableReader struct {
 	c         *collector
 	in        *stream
 	separator byte
-	stop      string // the separator, and the end of a line
+	stop      *stop // the separator, and the end of a line
 	names     []string
 	record    int64
 	ended     bool // the field ended its record
@@ -27,9 +27,9 @@ type tableReader struct {
 // fields has a digit or an @.
 func (c *collector) table(in *stream) error {
 	t := &tableReader{c: c, in: in, separator: separatorOf(in)}
-	t.stop = string([]byte{t.separator, '\n'})
+	t.stop = stopAt(string([]byte{t.separator, '\n'}))
 	for {
-		if _, err := in.r.Peek(1); errors.Is(err, io.EOF) {
+		if _, err := in.peek(1); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
@@ -44,7 +44,7 @@ func (c *collector) table(in *stream) error {
 
 // separatorOf guesses what separates fields, from the first line.
 func separatorOf(in *stream) byte {
-	head, _ := in.r.Peek(4096)
+	head, _ := in.peek(4096)
 	line, _, _ := strings.Cut(string(head), "\n")
 	best := byte(',')
 	for _, s := range []byte(",;\t|") {
@@ -108,7 +108,7 @@ func (t *tableReader) column(i int) string {
 
 // field reads one field and gives it in pieces.
 func (t *tableReader) field(give func(value)) error {
-	if head, _ := t.in.r.Peek(1); len(head) == 1 && head[0] == '"' {
+	if head, _ := t.in.peek(1); len(head) == 1 && head[0] == '"' {
 		_, _ = t.in.next()
 		return t.quoted(give)
 	}
@@ -119,11 +119,13 @@ func (t *tableReader) field(give func(value)) error {
 	})
 }
 
+var atQuote = stopAt(`"`)
+
 // quoted reads the rest of a field in quotes. What follows the closing quote
 // still belongs to the field.
 func (t *tableReader) quoted(give func(value)) error {
 	line := t.in.at
-	return t.pieces(give, `"`, func(buf []byte) ([]byte, bool, error) {
+	return t.pieces(give, atQuote, func(buf []byte) ([]byte, bool, error) {
 		if _, err := t.in.next(); err != nil {
 			t.ended = true
 			t.c.place.Record = t.record
@@ -153,20 +155,20 @@ func (t *tableReader) quoted(give func(value)) error {
 
 // pieces reads up to one of the bytes, asks what follows, and goes on until
 // that says that the field is whole.
-func (t *tableReader) pieces(give func(value), stop string, after func([]byte) ([]byte, bool, error)) error {
+func (t *tableReader) pieces(give func(value), at *stop, after func([]byte) ([]byte, bool, error)) error {
 	start, seen := t.in.at, 0
 	buf := t.in.scratch[:0]
 	defer func() { t.in.keep(buf) }()
 	var jumps []jump
 	for {
 		var err error
-		buf, err = t.in.until(stop, maxText-len(buf), buf)
+		buf, err = t.in.until(at, maxText-len(buf), buf)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		t.in.check(buf[min(seen, len(buf)):], start)
 		if len(buf) >= maxText {
-			give(value{text: string(buf), place: position{base: start, jumps: jumps}, seen: seen})
+			give(value{text: t.in.text(buf), place: position{base: start, jumps: jumps}, seen: seen})
 			start, seen = t.in.at-pieceOverlap, pieceOverlap
 			buf, jumps = append([]byte(nil), buf[len(buf)-pieceOverlap:]...), nil
 			continue
@@ -177,7 +179,7 @@ func (t *tableReader) pieces(give func(value), stop string, after func([]byte) (
 			return err
 		}
 		if whole {
-			give(value{text: string(buf), place: position{base: start, jumps: jumps}, seen: seen})
+			give(value{text: t.in.text(buf), place: position{base: start, jumps: jumps}, seen: seen})
 			return nil
 		}
 		jumps = append(jumps, jump{len(buf), t.in.at - start - int64(len(buf))})
