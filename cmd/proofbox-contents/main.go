@@ -59,8 +59,8 @@ func do(ctx context.Context, key *tag.Key, args []string) (any, error) {
 		return scanned(scan.Path(ctx, args[1], key))
 	case len(args) == 2 && args[0] == contents.NamesOrder:
 		return scanned(scan.Names(ctx, args[1], key))
-	case len(args) == 2 && args[0] == contents.PlantOrder:
-		return planted(ctx, key, args[1])
+	case len(args) == 2 && args[0] == contents.ExamineOrder:
+		return examined(ctx, key, args[1])
 	case len(args) == 4 && args[0] == contents.MaskOrder:
 		return masked(ctx, key, args[1], args[2], args[3])
 	case len(args) == 3 && args[0] == contents.UnmaskOrder:
@@ -70,7 +70,7 @@ func do(ctx context.Context, key *tag.Key, args []string) (any, error) {
 	case len(args) == 2 && args[0] == contents.SynthOrder:
 		return synthesise(ctx, args[1])
 	}
-	return nil, fmt.Errorf("usage: proofbox-contents %s | %s IN OUT LIST | %s IN OUT | %s PATH LIST | %s PATH | %s PATH | %s PATH | %s REQUEST | %s [FOLDER]", contents.RulesOrder, contents.MaskOrder, contents.UnmaskOrder, contents.SurvivorOrder, contents.ScanOrder, contents.NamesOrder, contents.PlantOrder, contents.SynthOrder, contents.WatchOrder)
+	return nil, fmt.Errorf("usage: proofbox-contents %s | %s IN OUT LIST | %s IN OUT | %s PATH LIST | %s PATH | %s PATH | %s PATH | %s REQUEST | %s [FOLDER]", contents.RulesOrder, contents.MaskOrder, contents.UnmaskOrder, contents.SurvivorOrder, contents.ScanOrder, contents.NamesOrder, contents.ExamineOrder, contents.SynthOrder, contents.WatchOrder)
 }
 
 // synthesise makes the set that a request in JSON asks for.
@@ -82,11 +82,11 @@ func synthesise(ctx context.Context, request string) (any, error) {
 	return synth.Make(ctx, r)
 }
 
-func scanned(found *scan.Result, err error) (any, error) {
+func scanned(found *scan.Result, err error) (*contents.Scanned, error) {
 	if err != nil {
 		return nil, err
 	}
-	return contents.Scanned(*found), nil
+	return &contents.Scanned{Scan: found.Scan, Sealed: found.Sealed}, nil
 }
 
 // readKey reads the secret of tags: the first line of the input, in hexadecimal; an

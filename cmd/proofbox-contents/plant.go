@@ -12,13 +12,23 @@ import (
 // plantedValues is how many are planted: where none is missed, the bound is .1 %.
 const plantedValues = 3000
 
+// examined scans a set, and tries the scan.
+func examined(ctx context.Context, key *tag.Key, path string) (any, error) {
+	found, err := scanned(scan.Path(ctx, path, key))
+	if err != nil {
+		return nil, err
+	}
+	found.Planted, err = planted(ctx, key, path)
+	return found, err
+}
+
 // planted counts the values planted in a shadow of a set that the scan misses.
-func planted(ctx context.Context, key *tag.Key, path string) (any, error) {
+func planted(ctx context.Context, key *tag.Key, path string) (*proofbox.Planted, error) {
 	shadows, err := plant.Shadows(ctx, path, plantedValues)
 	if err != nil {
 		return nil, err
 	}
-	p := proofbox.Planted{Values: plantedValues, Recipes: plant.Recipes, Kinds: map[string]int{}}
+	p := &proofbox.Planted{Values: plantedValues, Recipes: plant.Recipes, Kinds: map[string]int{}}
 	for _, s := range shadows {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)

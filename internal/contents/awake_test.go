@@ -14,10 +14,11 @@ type asleep struct {
 	missed int
 }
 
-func (a asleep) Plant(ctx context.Context, path string) (*proofbox.Planted, error) {
-	p, err := a.Program.Plant(ctx, path)
+func (a asleep) Examine(ctx context.Context, path string) (*Scanned, error) {
+	found, err := a.Program.Examine(ctx, path)
+	p := found.Planted
 	p.Missed, p.Bound = a.missed, float64(a.missed)/float64(p.Values)
-	return p, err
+	return found, err
 }
 
 // TestAwake: a set is not sealed by a scan that misses too much, a seal does not count

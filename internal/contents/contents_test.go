@@ -346,11 +346,11 @@ type swapping struct {
 
 func (s swapping) Rules(context.Context) (string, error) { return "newer", nil }
 
-func (s swapping) Scan(ctx context.Context, path string) (*Scanned, error) {
+func (s swapping) Examine(ctx context.Context, path string) (*Scanned, error) {
 	if err := os.WriteFile(filepath.Join(s.dir, "a.csv"), []byte(export), 0o644); err != nil {
 		return nil, err
 	}
-	return s.Program.Scan(ctx, path)
+	return s.Program.Examine(ctx, path)
 }
 
 // TestFreezeRace: newer rules look at the copy that the box gets, and not at what

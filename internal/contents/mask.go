@@ -39,7 +39,7 @@ func (k *Keeper) Mask(ctx context.Context, by Masker, r proofbox.MaskRequest, li
 		return v, err
 	}
 	masked.Masking.Source, masked.Root = filepath.Base(r.In), root(masked.Source)
-	found, err := k.Scanner.Scan(ctx, out)
+	found, err := k.examine(ctx, out)
 	if err != nil {
 		return v, err
 	}

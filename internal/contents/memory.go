@@ -149,12 +149,12 @@ func (k *Keeper) remember(path string, v proofbox.Verified, began time.Time) err
 		return err
 	}
 	data := m.encode()
-	return replace(k.file(path), append(data, k.code(data)...))
+	return replace(k.file(path), append(data, k.code("data sets", data)...))
 }
 
-// code is what only who has the key can make of a memory.
-func (k *Keeper) code(data []byte) []byte {
-	mac := hmac.New(sha256.New, k.Key.Derive("memory of data sets"))
+// code is what only who has the key can make of a memory of something.
+func (k *Keeper) code(of string, data []byte) []byte {
+	mac := hmac.New(sha256.New, k.Key.Derive("memory of "+of))
 	mac.Write(data)
 	return mac.Sum(nil)
 }
@@ -232,7 +232,7 @@ func (k *Keeper) recall(ctx context.Context, path string, now time.Time) (proofb
 	}
 	rules := make(chan string, 1)
 	go func() {
-		r, _ := k.Scanner.Rules(ctx) // none is not those of the seal
+		r, _ := k.rules(ctx) // none is not those of the seal
 		rules <- r
 	}()
 	v := m.Verified
@@ -377,7 +377,7 @@ func (k *Keeper) load(path string) (*memory, error) {
 		return nil, errors.Join(err, errForgotten)
 	}
 	body := data[:len(data)-sha256.Size]
-	if !hmac.Equal(k.code(body), data[len(body):]) {
+	if !hmac.Equal(k.code("data sets", body), data[len(body):]) {
 		return nil, errForgotten
 	}
 	d := decoder{unsafe.String(&data[0], len(body))} // nobody changes it

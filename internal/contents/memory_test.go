@@ -158,3 +158,62 @@ func TestMemoryKeys(t *testing.T) {
 		t.Errorf("changed a moment ago: %q, %v", v.How, err)
 	}
 }
+
+// counted is a scanner that counts how often it is asked for its rules.
+type counted struct {
+	Program
+	file, rules string
+	asked       *int
+}
+
+func (c counted) File() string { return c.file }
+
+func (c counted) Rules(context.Context) (string, error) {
+	*c.asked++
+	return c.rules, nil
+}
+
+// TestRulesRemembered: a program is asked for its rules once, and again when its file is another one, was written with
+// its old time put back, or when somebody has written what is remembered.
+func TestRulesRemembered(t *testing.T) {
+	k, dir, _ := remembering(t)
+	file, asked := filepath.Join(filepath.Dir(dir), "program"), 0
+	write(t, file, "one")
+	ask := func(rules string, want int) {
+		t.Helper()
+		k.Scanner = counted{program, file, rules, &asked}
+		got, err := k.rules(t.Context())
+		if err != nil || got != rules || asked != want {
+			t.Fatalf("rules %q, asked %d times, %v; want %q, %d times", got, asked, err, rules, want)
+		}
+	}
+	ask("a", 1)
+	ask("a", 1)
+	before, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, "two")
+	if err := os.Chtimes(file, before.ModTime(), before.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	ask("b", 2)
+	ask("b", 2)
+	write(t, file+".new", "two")
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+	ask("c", 3)
+	ask("c", 3)
+	forged, err := os.ReadFile(k.rulesFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(k.rulesFile(), []byte(strings.Replace(string(forged), `"c"`, `"z"`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ask("c", 4)
+	k.settled = 0 // now the file is too young
+	ask("d", 5)
+	ask("d", 6)
+}

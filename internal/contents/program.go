@@ -24,6 +24,8 @@ type Scanned struct {
 	proofbox.Scan
 	// Sealed are the files as they were read, by name.
 	Sealed []proofbox.SealedFile
+	// Planted says what the scan misses, where it was tried.
+	Planted *proofbox.Planted
 }
 
 // Scanner looks for identifiers and secrets. Rules is the digest of what it
@@ -31,18 +33,21 @@ type Scanned struct {
 type Scanner interface {
 	Scan(ctx context.Context, path string) (*Scanned, error)
 	Rules(ctx context.Context) (string, error)
-	// Plant counts what a scan of the set misses of values that look real.
-	Plant(ctx context.Context, path string) (*proofbox.Planted, error)
+	// Examine scans, and tries the scan with values planted in a shadow of the set.
+	Examine(ctx context.Context, path string) (*Scanned, error)
+	// File is the program. It has other rules only if it is another file.
+	File() string
 }
 
 // What cmd/proofbox-contents is told to do.
 const (
-	ScanOrder   = "scan"
-	NamesOrder  = "names" // a scan that looks for names, too
-	RulesOrder  = "rules"
-	MaskOrder   = "mask" // a set to another path, and the list to a third; the plan is on the input
-	PlantOrder  = "plant"
-	UnmaskOrder = "unmask" // a masked set to another path; what its seal says is on the input
+	ScanOrder  = "scan"
+	NamesOrder = "names" // a scan that looks for names, too
+	RulesOrder = "rules"
+	MaskOrder  = "mask" // a set to another path, and the list to a third; the plan is on the input
+	// ExamineOrder is a scan that is tried with planted values.
+	ExamineOrder = "examine"
+	UnmaskOrder  = "unmask" // a masked set to another path; what its seal says is on the input
 	// SurvivorOrder looks for the values of a list.
 	SurvivorOrder = "survivor"
 	SynthOrder    = "synth"
@@ -99,12 +104,15 @@ func (p Program) Make(ctx context.Context, r proofbox.SynthRequest) (proofbox.Sy
 	return made, p.ask(ctx, &made, nil, SynthOrder, string(request))
 }
 
-// Plant counts how many values that look real a scan misses, planted in a shadow of
-// a set.
-func (p Program) Plant(ctx context.Context, path string) (*proofbox.Planted, error) {
-	var found proofbox.Planted
-	return &found, p.ask(ctx, &found, nil, PlantOrder, path)
+// Examine scans as [Program.Scan] does, and counts how many values that look real it misses, planted in a shadow
+// of the set.
+func (p Program) Examine(ctx context.Context, path string) (*Scanned, error) {
+	var found Scanned
+	return &found, p.ask(ctx, &found, nil, ExamineOrder, path)
 }
+
+// File is the program's own file.
+func (p Program) File() string { return p.Path }
 
 // Masked is what masking gives.
 type Masked struct {

@@ -46,7 +46,7 @@ func (k *Keeper) Seal(ctx context.Context, r proofbox.SealRequest, now time.Time
 	if refusal := unmasked(r.Class, nil); refusal != nil {
 		return proofbox.Verified{}, refusal
 	}
-	found, err := k.Scanner.Scan(ctx, r.Path)
+	found, err := k.examine(ctx, r.Path)
 	if err != nil {
 		return proofbox.Verified{}, err
 	}
@@ -61,18 +61,14 @@ func (k *Keeper) Seal(ctx context.Context, r proofbox.SealRequest, now time.Time
 
 // sign writes the seal of a set that nothing speaks against.
 func (k *Keeper) sign(ctx context.Context, r proofbox.SealRequest, found *Scanned, by *proofbox.Masking, now time.Time) (proofbox.Verified, error) {
-	planted, err := k.Scanner.Plant(ctx, r.Path)
-	if err != nil {
-		return proofbox.Verified{}, err
-	}
-	if refusal := awake(planted, now, now); refusal != nil {
+	if refusal := awake(found.Planted, now, now); refusal != nil {
 		return proofbox.Verified{}, refusal
 	}
 	seal := proofbox.Seal{
 		Class: r.Class, Root: root(found.Sealed), Files: found.Sealed,
 		Bytes: found.Bytes, Records: found.Records, Values: found.Values,
 		Rules: found.Rules, Kinds: found.Kinds, Blind: found.Blind,
-		Grant: r.Grant, Masking: by, Planted: planted, Creator: "proofbox " + proofbox.Version, Time: now.UTC(),
+		Grant: r.Grant, Masking: by, Planted: found.Planted, Creator: "proofbox " + proofbox.Version, Time: now.UTC(),
 	}
 	subject := audit.Subject{Name: filepath.Base(r.Path), Digest: map[string]string{rootDigest: seal.Root}}
 	envelope, err := k.Key.SignStatement(ctx, subject, Predicate, seal)

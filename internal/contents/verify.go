@@ -89,20 +89,16 @@ func (k *Keeper) verify(ctx context.Context, path, frozen string, class proofbox
 	if disagrees != nil {
 		return v, k.explain(ctx, path, v.Seal, disagrees, now)
 	}
-	rules, err := k.Scanner.Rules(ctx)
+	rules, err := k.rules(ctx)
 	if err != nil {
 		return v, err
 	}
 	if v.Seal.Rules != rules {
-		found, err := k.Scanner.Scan(ctx, frozen)
+		found, err := k.examine(ctx, frozen)
 		if err != nil {
 			return v, err
 		}
-		planted, err := k.Scanner.Plant(ctx, frozen)
-		if err != nil {
-			return v, err
-		}
-		if refusal := awake(planted, now, now); refusal != nil {
+		if refusal := awake(found.Planted, now, now); refusal != nil {
 			return v, refusal
 		}
 		return v, claim(v.Seal.Class, v.Seal.Grant, found, now)

@@ -3,6 +3,7 @@ package scan
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/nyaruka/phonenumbers"
@@ -26,11 +27,12 @@ func TestDialling(t *testing.T) {
 	}
 	for code := range phonenumbers.GetSupportedCallingCodes() {
 		for range 40 {
-			digits := fmt.Sprint(code)
+			var digits strings.Builder
+			digits.WriteString(fmt.Sprint(code))
 			for range 2 + r.IntN(12) {
-				digits += fmt.Sprint(r.IntN(10))
+				digits.WriteString(fmt.Sprint(r.IntN(10)))
 			}
-			hold(digits)
+			hold(digits.String())
 		}
 		if d.country(code).unsure {
 			unsure++
