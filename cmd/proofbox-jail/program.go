@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -46,7 +48,8 @@ func startProgram(p jail.Program) error {
 	return nil
 }
 
-// confine leaves this thread only the first processors of those it has.
+// confine leaves this thread some of the processors that it has. Which is left to
+// chance: were it always the first, all boxes of a host would share that.
 func confine(cpus int) error {
 	if cpus == 0 {
 		return nil
@@ -55,8 +58,12 @@ func confine(cpus int) error {
 	if err := unix.SchedGetaffinity(0, &may); err != nil {
 		return fmt.Errorf("asking for the processors of the jail: %w", err)
 	}
-	for cpu := 0; keep.Count() < min(cpus, may.Count()); cpu++ {
-		if may.IsSet(cpu) {
+	for skip, cpu := rand.N(may.Count()), 0; keep.Count() < min(cpus, may.Count()); cpu = (cpu + 1) % maxCPUs {
+		switch {
+		case !may.IsSet(cpu):
+		case skip > 0:
+			skip--
+		default:
 			keep.Set(cpu)
 		}
 	}
@@ -65,6 +72,9 @@ func confine(cpus int) error {
 	}
 	return nil
 }
+
+// maxCPUs is how many processors a [unix.CPUSet] can name.
+const maxCPUs = 8 * int(unsafe.Sizeof(unix.CPUSet{}))
 
 // bound leaves this process, and the program with it, the resources that the
 // plan gives. The jail itself writes no files, and needs little memory.

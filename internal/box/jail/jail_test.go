@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -289,4 +290,24 @@ func TestStartOfAJailThatEnds(t *testing.T) {
 	if err == nil {
 		t.Error("a jail that was killed has started")
 	}
+}
+
+// TestProcessors: a program gets as many processors as it may have, and not always
+// those that every other one gets, too.
+func TestProcessors(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 64 {
+		plan := shellPlan(`nproc; grep Cpus_allowed_list /proc/self/status`)
+		plan.Program.CPUs = 1
+		var log bytes.Buffer
+		status := <-start(t, plan, &log).Status()
+		if !strings.HasPrefix(log.String(), "1\n") || status != 0 {
+			t.Fatalf("status %d, %q", status, &log)
+		}
+		if seen[log.String()] = true; len(seen) == min(2, runtime.NumCPU()) {
+			return
+		}
+	}
+	t.Errorf("64 programs all got %v", seen)
 }
