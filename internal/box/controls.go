@@ -57,6 +57,16 @@ func userSpaceOf(pid int) (string, error) {
 // it has worked, given before anything else has run in the box: it must have
 // been able to write the canary before and unable to after.
 func (b *Box) restrict(ctx context.Context) (door.Applied, error) {
+	applied, err := b.Door.Setup(ctx, b.setup())
+	if err != nil {
+		return applied, fmt.Errorf("restricting the box's process 1: %w", err)
+	}
+	b.Controls = append(b.Controls, landlockControl(b.config.Runtime.Wall(), applied))
+	return applied, nil
+}
+
+// setup is what process 1 is told to do with itself.
+func (b *Box) setup() door.Setup {
 	setup := door.Setup{Landlock: b.landlock()}
 	if b.config.Gateway != nil {
 		setup.Visits = GatewayAddress
@@ -64,12 +74,7 @@ func (b *Box) restrict(ctx context.Context) (door.Applied, error) {
 	if b.config.Enforced["pids"].By == byRlimit {
 		setup.Tasks = b.config.Limits.Pids
 	}
-	applied, err := b.Door.Setup(ctx, setup)
-	if err != nil {
-		return applied, fmt.Errorf("restricting the box's process 1: %w", err)
-	}
-	b.Controls = append(b.Controls, landlockControl(b.config.Runtime.Wall(), applied))
-	return applied, nil
+	return setup
 }
 
 // landlock gives the rules for process 1; nil where a trial leaves them out.

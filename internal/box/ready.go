@@ -12,7 +12,8 @@ import (
 )
 
 // Ready is a box with a kernel of its own that is nobody's yet. Its guest goes on
-// from a saved one and waits to be woken, so that it knows nothing of any run.
+// from a saved one, has rehearsed what it will do when it is woken, and waits for
+// that, so that it knows nothing of any run.
 // [Host.Start] makes it the box of one run, whose ID, folder and journal it was
 // made with, and no other.
 type Ready struct {
@@ -49,11 +50,11 @@ func (r *Ready) prepare(ctx context.Context, h *Host) (err error) {
 	if err := r.box.reserve(h); err != nil {
 		return err
 	}
-	r.conn, r.monitor, err = r.box.continueMachine(ctx, h)
-	if err == nil {
-		r.key = filepath.Base(r.box.guest.template.dir)
+	if r.conn, r.monitor, err = r.box.continueMachine(ctx, h); err != nil {
+		return err
 	}
-	return err
+	r.key = filepath.Base(r.box.guest.template.dir)
+	return r.box.rehearse(ctx, r.conn)
 }
 
 // Fits says whether the box is what [Host.Start] would make for the config now:

@@ -35,6 +35,10 @@ type WakeUp struct {
 	// struct sock_filter, 8 bytes each, of the guest's byte order. See
 	// seccomp(2). It is empty where a trial leaves it out.
 	Filter []byte `json:"filter"`
+	// Rehearsal is nil but where it is only tried: the guest does with a box that it
+	// takes down again what it will do when it is woken, with this setup, and awaits
+	// its wake-up. The answer has no limit.
+	Rehearsal *Setup `json:"rehearsal,omitempty"`
 	// Weak is nil but in a box of a trial.
 	Weak *Weak `json:"weak,omitempty"`
 }

@@ -81,13 +81,12 @@ func socketpair() (net.Conn, *os.File, error) {
 	return conn, theirs, nil
 }
 
-// wait reaps: the box's process 1, and whatever else ends as a child of the
-// kernel's.
+// wait reaps the box's process 1. The kernel's has no other children: what a box
+// leaves behind is its own process 1's, and ends with that.
 func (b *box) wait() {
 	defer close(b.gone)
 	for {
-		pid, err := syscall.Wait4(-1, nil, 0, nil)
-		if pid == b.pid || err == syscall.ECHILD {
+		if _, err := syscall.Wait4(b.pid, nil, 0, nil); err != syscall.EINTR {
 			return
 		}
 	}
@@ -112,6 +111,17 @@ func (b *box) confine(filter []byte) error {
 	}
 	if err := b.hear(); err != nil {
 		return fmt.Errorf("confining the box's process 1: %w", err)
+	}
+	return nil
+}
+
+// leave ends the box and lets go of it, where its door has not.
+func (b *box) leave() error {
+	if err := b.end(); err != nil {
+		return err
+	}
+	if err := b.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("letting go of the box: %w", err)
 	}
 	return nil
 }

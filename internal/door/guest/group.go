@@ -26,8 +26,8 @@ const spareMemory = 16 << 20
 // Documentation/admin-guide/cgroup-v2.rst.
 type group struct{ dir string }
 
-func makeGroup() (*group, error) {
-	g := &group{groups + "/box"}
+func makeGroup(name string) (*group, error) {
+	g := &group{filepath.Join(groups, name)}
 	if err := write(groups+"/cgroup.subtree_control", "+memory +pids +cpu"); err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ package guest
 
 import (
 	"fmt"
-	"os"
+	"io"
 
 	"golang.org/x/sys/unix"
 
@@ -78,7 +78,7 @@ func boot() error {
 	if err := loopback(); err != nil {
 		return err
 	}
-	group, err := makeGroup()
+	group, err := makeGroup("box")
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func boot() error {
 
 // machine is the guest as the kernel's process 1 has it.
 type machine struct {
-	port  *os.File
+	port  io.ReadWriteCloser
 	group *group
 	box   *box
 	pids  int // the limit of tasks
@@ -119,24 +119,32 @@ type machine struct {
 	available int64
 }
 
-// wake waits for the host's first frame, becomes who it says and answers. The
-// answer to a wake-up that went wrong is the last thing that the machine says.
+// wake waits for the host's first frames, becomes who the last of them says and
+// answers. The answer to a wake-up that went wrong is the last thing that the
+// machine says.
 func (m *machine) wake() error {
-	w, err := door.Await(m.port)
-	woken := door.Woken{}
-	if err == nil {
-		woken.Memory, err = m.become(w)
+	for {
+		w, err := door.Await(m.port)
+		woken := door.Woken{}
+		switch {
+		case err == nil && w.Rehearsal != nil:
+			err = m.rehearse(w)
+		case err == nil:
+			woken.Memory, err = m.become(w)
+		}
+		if err != nil {
+			woken.Error = err.Error()
+		}
+		if writeErr := door.WriteFrame(m.port, woken); err == nil {
+			err = writeErr
+		}
+		if err != nil {
+			_, _ = m.port.Read(make([]byte, 1)) // until the host has read it and gone
+		}
+		if err != nil || w.Rehearsal == nil {
+			return err
+		}
 	}
-	if err != nil {
-		woken.Error = err.Error()
-	}
-	if writeErr := door.WriteFrame(m.port, woken); err == nil {
-		err = writeErr
-	}
-	if err != nil {
-		_, _ = m.port.Read(make([]byte, 1)) // until the host has read it and gone
-	}
-	return err
 }
 
 // become makes this machine the one that the host has woken. It gives the limit

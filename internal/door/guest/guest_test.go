@@ -349,9 +349,7 @@ func (m *machine) open(t *testing.T, w door.WakeUp) *door.Door {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
-	applied, err := d.Setup(t.Context(), door.Setup{Landlock: &door.LandlockRules{
-		Writable: []string{"/workspace", "/tmp", "/home/box", "/dev", "/proc"}, Canary: "/run/proofbox/canary",
-	}})
+	applied, err := d.Setup(t.Context(), setup("/run/proofbox/canary"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,6 +357,13 @@ func (m *machine) open(t *testing.T, w door.WakeUp) *door.Door {
 		t.Error("the guest has no Landlock")
 	}
 	return d
+}
+
+// setup is what the box's process 1 is told to do with itself.
+func setup(canary string) door.Setup {
+	return door.Setup{Landlock: &door.LandlockRules{
+		Writable: []string{"/workspace", "/tmp", "/home/box", "/dev", "/proc"}, Canary: canary,
+	}}
 }
 
 // shell runs a script and gives what it printed, errors last.

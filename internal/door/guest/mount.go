@@ -68,7 +68,7 @@ func mountWorkspace(original bool) ([]mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	copied, err := overlay()
+	copied, err := overlay(lower, upper, scratch+"/work")
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func furnish() error {
 // "volatile" leaves out syncing to a disk that is thrown away; redirects,
 // metacopy and inode indexes are off, because the upper layer is read without
 // the kernel's help.
-func overlay() (int, error) {
+func overlay(lower, upper, work string) (int, error) {
 	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return -1, fmt.Errorf("opening the overlay file system type: %w", err)
@@ -138,7 +138,7 @@ func overlay() (int, error) {
 	for _, o := range [][2]string{
 		{"lowerdir", lower},
 		{"upperdir", upper},
-		{"workdir", scratch + "/work"},
+		{"workdir", work},
 		{"index", "off"},
 		{"metacopy", "off"},
 		{"xino", "off"},

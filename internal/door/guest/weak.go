@@ -114,26 +114,30 @@ func inRoot(path string) string {
 // weaken puts a box that lacks something in the place of the one that the guest
 // was saved with.
 func (m *machine) weaken(w door.Weak) error {
-	if err := m.box.end(); err != nil {
+	if err := m.box.leave(); err != nil {
 		return err
-	}
-	if err := m.box.conn.Close(); err != nil {
-		return fmt.Errorf("letting go of the box: %w", err)
 	}
 	if err := errors.Join(os.MkdirAll(plantedFolder, 0o755), plant(w.Planted, inRoot), plant(w.Planted, ownFolder)); err != nil {
 		return err
 	}
-	// The new one inherits how willingly the kernel ends it.
-	if err := write("/proc/self/oom_score_adj", "0"); err != nil {
-		return err
-	}
 	var err error
-	if m.box, err = startBox(m.group, w); err != nil {
-		return err
+	m.box, err = startLater(m.group, w)
+	return err
+}
+
+// startLater starts a box's process 1 when this one is spared already by the kernel
+// that is out of memory: the other must not inherit that.
+func startLater(g *group, w door.Weak) (*box, error) {
+	if err := write("/proc/self/oom_score_adj", "0"); err != nil {
+		return nil, err
+	}
+	b, err := startBox(g, w)
+	if err != nil {
+		return nil, err
 	}
 	mounts, err := scratchMounts()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(m.box.show(mounts), write("/proc/self/oom_score_adj", "-1000"))
+	return b, errors.Join(b.show(mounts), write("/proc/self/oom_score_adj", "-1000"))
 }
