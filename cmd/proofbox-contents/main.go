@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"proofbox"
@@ -79,6 +80,11 @@ func synthesise(ctx context.Context, request string) (any, error) {
 	if err := json.Unmarshal([]byte(request), &r); err != nil {
 		return nil, fmt.Errorf("reading the request: %w", err)
 	}
+	held, err := contents.Hold(filepath.Dir(r.Out))
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
 	return synth.Make(ctx, r)
 }
 

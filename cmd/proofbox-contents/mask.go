@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"proofbox"
 	"proofbox/internal/contents"
@@ -22,6 +23,11 @@ func masked(ctx context.Context, key *tag.Key, in, out, list string) (any, error
 	if key == nil {
 		return nil, errNoKey
 	}
+	held, err := contents.Hold(filepath.Dir(out))
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
 	m := mask.Masker{Key: key}
 	if err := json.NewDecoder(os.Stdin).Decode(&m.Plan); err != nil {
 		return nil, fmt.Errorf("reading the plan: %w", err)
@@ -39,6 +45,11 @@ func unmasked(ctx context.Context, key *tag.Key, in, out string) (any, error) {
 	if key == nil {
 		return nil, errNoKey
 	}
+	held, err := contents.Hold(filepath.Dir(out))
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
 	var by proofbox.Masking
 	if err := json.NewDecoder(os.Stdin).Decode(&by); err != nil {
 		return nil, fmt.Errorf("reading what was masked: %w", err)

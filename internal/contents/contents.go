@@ -25,6 +25,8 @@ type Keeper struct {
 	Scanner Scanner
 	// Memory is a folder of what was verified before; empty where nothing is remembered.
 	Memory string
+	// Drafts is a folder with the journal of what is being made.
+	Drafts string
 
 	settled time.Duration // of a test; else [settled]
 }

@@ -2,6 +2,8 @@ package contents
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,19 +23,18 @@ type Masker interface {
 }
 
 // Mask masks a data set to a path that is not there, and seals it. It appears there as a
-// whole, with its seal, or not at all; a process that is killed leaves a folder
-// beside it whose name begins with ".masking-". The blind list is kept in the folder
-// lists, under the root of what was written.
+// whole, with its seal, or not at all; what a process that is killed leaves is taken away by the next one that makes
+// something. The blind list is kept in the folder lists, under the root of what was written.
 func (k *Keeper) Mask(ctx context.Context, by Masker, r proofbox.MaskRequest, lists string, now time.Time) (v proofbox.Verified, err error) {
 	if err := apart(r.In, r.Out); err != nil {
 		return v, err
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(r.Out), ".masking-")
+	d, err := k.draft(r.Out, sealEnd)
 	if err != nil {
-		return v, fmt.Errorf("making a folder for what is masked: %w", err)
+		return v, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	out, list := filepath.Join(dir, filepath.Base(r.Out)), filepath.Join(dir, "list")
+	defer func() { err = errors.Join(d.said(err), d.close()) }()
+	out, list := d.set(), d.set()+".list"
 	masked, err := by.Mask(ctx, r.In, out, list, r.Plan)
 	if err != nil {
 		return v, err
@@ -44,15 +45,15 @@ func (k *Keeper) Mask(ctx context.Context, by Masker, r proofbox.MaskRequest, li
 		return v, err
 	}
 	if err := claim(proofbox.Masked, nil, found, now); err != nil {
-		return v, hide(err, out, r.Out)
-	}
-	if err := keep(list, lists, root(found.Sealed)); err != nil {
 		return v, err
 	}
 	if v, err = k.sign(ctx, proofbox.SealRequest{Path: out, Class: proofbox.Masked}, found, &masked.Masking, now); err != nil {
 		return v, err
 	}
-	if err := appear(out, r.Out); err != nil {
+	if err := keep(list, lists, v.Seal.Root); err != nil {
+		return v, err
+	}
+	if err := d.place(); err != nil {
 		return v, err
 	}
 	return verified(k.Key, r.Out, v.Envelope, v.Seal), nil
@@ -76,13 +77,12 @@ func (k *Keeper) Unmask(ctx context.Context, by Unmasker, r proofbox.UnmaskReque
 	if !slices.ContainsFunc(v.Seal.Masking.Plan.Fields, func(f proofbox.MaskField) bool { return f.Reversible }) {
 		return u, refuse("unmask-what-is-reversible", "only what a plan calls `number, reversible` can be got back", "%q was masked by a plan without reversible fields", r.In)
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(r.Out), ".unmasking-")
+	d, err := k.draft(r.Out)
 	if err != nil {
-		return u, fmt.Errorf("making a folder for what is unmasked: %w", err)
+		return u, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	out := filepath.Join(dir, filepath.Base(r.Out))
-	restored, err := by.Unmask(ctx, r.In, out, *v.Seal.Masking)
+	defer func() { err = errors.Join(d.said(err), d.close()) }()
+	restored, err := by.Unmask(ctx, r.In, d.set(), *v.Seal.Masking)
 	if err != nil {
 		return u, err
 	}
@@ -90,22 +90,37 @@ func (k *Keeper) Unmask(ctx context.Context, by Unmasker, r proofbox.UnmaskReque
 	if err := note(u); err != nil {
 		return u, err
 	}
-	if err := os.Rename(out, r.Out); err != nil {
-		return u, fmt.Errorf("writing what is unmasked: %w", err)
-	}
-	return u, nil
+	return u, d.place()
 }
 
-// apart refuses an output that is there, or that lies in what is masked, or the other
-// way round.
-func apart(in, out string) error {
-	for _, path := range []string{out, File(out)} {
-		if _, err := os.Lstat(path); err == nil {
-			return fmt.Errorf("%q is there already; name a path that is not", path)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("looking for the output: %w", err)
-		}
+// Maker makes data sets up.
+type Maker interface {
+	Make(ctx context.Context, r proofbox.SynthRequest) (proofbox.Synthesised, error)
+}
+
+// truthEnd is what the name of the log of what was damaged in a set has behind the set's.
+const truthEnd = ".truth.jsonl"
+
+// Synthesise makes a data set up, at a path that is not there.
+func (k *Keeper) Synthesise(ctx context.Context, by Maker, r proofbox.SynthRequest) (made proofbox.Synthesised, err error) {
+	d, err := k.draft(r.Out, truthEnd)
+	if err != nil {
+		return made, err
 	}
+	defer func() { err = errors.Join(d.said(err), d.close()) }()
+	out := r.Out
+	r.Out = d.set()
+	if made, err = by.Make(ctx, r); err != nil {
+		return made, err
+	}
+	if made.Path = out; made.Truth != "" {
+		made.Truth = filepath.Clean(out) + truthEnd
+	}
+	return made, d.place()
+}
+
+// apart refuses an output that lies in what is read.
+func apart(in, out string) error {
 	real, err := filepath.EvalSymlinks(in)
 	if err != nil {
 		return fmt.Errorf("looking at the data set: %w", err)
@@ -120,57 +135,43 @@ func apart(in, out string) error {
 	return nil
 }
 
-// hide gives a refusal the name that the user knows.
-func hide(err error, is, said string) error {
-	if r, ok := errors.AsType[*proofbox.Refusal](err); ok {
-		r.Reason = strings.ReplaceAll(r.Reason, is, said)
-	}
-	return err
-}
-
-// keep moves a list into the folder of lists, under the root of its set.
+// keep puts a list into the folder of lists, under the root of its set. It stays there also where the set finds no
+// place: another command may have made the same set meanwhile.
 func keep(list, lists, root string) error {
 	data, err := os.ReadFile(list)
 	if err == nil {
 		err = os.MkdirAll(lists, 0o700)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(lists, root), data, 0o600)
+		err = replace(filepath.Join(lists, root), data)
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the blind list: %w", err)
 	}
-	return nil
-}
-
-// appear moves the set and its seal to where they belong; the seal first, because a seal
-// without its set is refused.
-func appear(from, to string) error {
-	if err := os.Link(File(from), File(to)); err != nil {
-		return fmt.Errorf("writing the seal: %w", err)
-	}
-	err := os.Mkdir(to, 0o755) // fails where something is there by now
-	if err == nil {
-		err = os.Remove(to)
-	}
-	if err == nil {
-		err = os.Rename(from, to)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("writing the masked set: %w", err), os.Remove(File(to)))
-	}
-	return nil
+	return os.Chmod(filepath.Join(lists, root), 0o600)
 }
 
 // Unsurvived looks for the real values of a masked set's source in it once more. It is the
 // caller's to have verified the set.
 func (k *Keeper) Unsurvived(ctx context.Context, by Masker, path string, seal proofbox.Seal, lists string) error {
-	where, err := by.Survivor(ctx, path, filepath.Join(lists, seal.Root))
+	const again = "mask the source again"
+	list := filepath.Join(lists, seal.Root)
+	data, err := os.ReadFile(list)
+	if errors.Is(err, fs.ErrNotExist) {
+		return refuse("blind-list-as-sealed", again, "the blind list of %q is gone: there is no %q, so nothing shows that no real value survives", path, list)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the blind list: %w", err)
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != seal.Masking.List {
+		return refuse("blind-list-as-sealed", again, "the blind list %q is not the one of which the seal of %q speaks", list, path)
+	}
+	where, err := by.Survivor(ctx, path, list)
 	if err != nil {
 		return err
 	}
 	if where != "" {
-		return refuse("no-real-value-survives", "mask the source again", "%s", where)
+		return refuse("no-real-value-survives", again, "%s", where)
 	}
 	return nil
 }

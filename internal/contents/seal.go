@@ -34,7 +34,9 @@ const maxSeal = 512 << 20
 
 // File is where the seal of a data set is: beside it, so that it is not a part
 // of it.
-func File(path string) string { return filepath.Clean(path) + ".seal" }
+func File(path string) string { return filepath.Clean(path) + sealEnd }
+
+const sealEnd = ".seal"
 
 // Seal scans a data set, holds it against a class and, where nothing speaks
 // against that, writes its seal. A seal that is there is replaced. The error is
@@ -148,6 +150,10 @@ func open(ctx context.Context, key *audit.Key, path string) (proofbox.Verified, 
 		return none, err
 	}
 	statement, err := key.VerifyReceipt(ctx, envelope)
+	if ids := signers(envelope); err != nil && len(ids) > 0 && !slices.Contains(ids, key.ID()) {
+		return none, refuse("seal-is-signed", "use the state folder that it was sealed with, or seal the set anew if it is what it should be",
+			"the seal %q is signed with the key %.16s…, and this proofbox has the key %.16s…: it was made by another one, or with another state folder", File(path), ids[0], key.ID())
+	}
 	if err != nil {
 		return none, refuse("seal-is-signed", again, "the seal %q is not one that this proofbox has signed: %v", File(path), err)
 	}
@@ -164,6 +170,22 @@ func open(ctx context.Context, key *audit.Key, path string) (proofbox.Verified, 
 		return none, refuse("seal-is-signed", again, "the seal %q does not agree with itself about its root", File(path))
 	}
 	return verified(key, path, envelope, seal), nil
+}
+
+// signers are the keys that an envelope says it is signed with. That is a claim, and good for words alone.
+func signers(envelope []byte) (ids []string) {
+	var e struct {
+		Signatures []struct {
+			KeyID string `json:"keyid"`
+		} `json:"signatures"`
+	}
+	if json.Unmarshal(envelope, &e) != nil {
+		return nil
+	}
+	for _, s := range e.Signatures {
+		ids = append(ids, s.KeyID)
+	}
+	return ids
 }
 
 func read(path string) ([]byte, error) {

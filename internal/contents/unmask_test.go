@@ -17,6 +17,7 @@ func TestUnmask(t *testing.T) {
 	t.Parallel()
 	key := newKey(t)
 	k := keeper(key)
+	k.Drafts = t.TempDir()
 	by := program
 	by.Secret = Tags(key)
 	k.Scanner = by
@@ -47,6 +48,7 @@ func TestUnmask(t *testing.T) {
 		t.Errorf("what could not be noted: %v", err)
 	}
 	other := keeper(newKey(t))
+	other.Drafts = t.TempDir()
 	refused(t, ask(other, program, note), "seal-is-signed")
 	if _, err := os.Lstat(back); err == nil || noted > 0 {
 		t.Fatalf("it was noted %d times, and there is %v", noted, err)
@@ -64,7 +66,7 @@ func TestUnmask(t *testing.T) {
 	if err := os.RemoveAll(back); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := filepath.Glob(filepath.Join(dir, ".unmasking-*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(dir, draftPrefix+"*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
 	}
 	write(t, filepath.Join(out, "a.csv"), string(text))
@@ -72,4 +74,43 @@ func TestUnmask(t *testing.T) {
 	plain := sealed(t, key)
 	_, err = k.Unmask(context.Background(), by, proofbox.UnmaskRequest{In: plain, Out: back}, note, now)
 	refused(t, err, "class-as-sealed")
+}
+
+// TestBlindList: a masked set is only said to have no survivors by the list that its seal names. Without that, an empty
+// list put in its place would find none.
+func TestBlindList(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	k := helpKeeperFor(t, dir)
+	by, lists := k.Scanner.(Program), filepath.Join(dir, "lists")
+	mask := func(in, out, text string) proofbox.Verified {
+		t.Helper()
+		write(t, filepath.Join(dir, in), text)
+		v, err := k.Mask(t.Context(), by, proofbox.MaskRequest{In: filepath.Join(dir, in), Out: filepath.Join(dir, out), Plan: proofbox.MaskPlan{Version: 1}}, lists, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	v, other := mask("a.csv", "a.masked.csv", export), mask("b.csv", "b.masked.csv", "n\nnothing\n")
+	check := func() error { return k.Unsurvived(t.Context(), by, v.Path, v.Seal, lists) }
+	if err := check(); err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(lists, v.Seal.Root)
+	empty, err := os.ReadFile(filepath.Join(lists, other.Seal.Root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, empty, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := by.Survivor(t.Context(), filepath.Join(dir, "a.csv"), list); err != nil || found != "" {
+		t.Errorf("the attempt proves nothing: %q, %v", found, err)
+	}
+	refused(t, check(), "blind-list-as-sealed", "is not the one")
+	if err := os.Remove(list); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, check(), "blind-list-as-sealed", "is gone")
 }

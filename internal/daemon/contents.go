@@ -30,7 +30,7 @@ func (d *Daemon) Scan(ctx context.Context, path string, names bool) (proofbox.Sc
 
 // Synthesise makes up a data set.
 func (d *Daemon) Synthesise(ctx context.Context, r proofbox.SynthRequest) (proofbox.Synthesised, error) {
-	return d.program.Make(ctx, r)
+	return d.contents.Synthesise(ctx, d.program, r)
 }
 
 // sealed is what the audit log says of a seal.

@@ -89,7 +89,7 @@ func Open(home string) (*Daemon, error) {
 			},
 		},
 		host:     &box.Host{State: home, Jail: programs.jail, Init: programs.init, Cgroups: cgroup.Detect(), Key: key},
-		contents: &contents.Keeper{Key: key, Scanner: program, Memory: filepath.Join(home, "verified")}, program: program,
+		contents: &contents.Keeper{Key: key, Scanner: program, Memory: filepath.Join(home, "verified"), Drafts: filepath.Join(home, "drafts")}, program: program,
 		key: key, log: log, money: &money{home: home},
 		active: map[string]*session{},
 	}

@@ -255,8 +255,10 @@ func (c *copier) replace(start, end int64, by string) error {
 	if start < c.at {
 		return fmt.Errorf("the finding at byte %d lies before byte %d", start, c.at)
 	}
-	if _, err := io.CopyN(c.w, c.r, start-c.at); err != nil {
+	if _, err := io.CopyN(c.w, c.r, start-c.at); errors.Is(err, io.EOF) {
 		return fmt.Errorf("it changed while it was read: %w", err)
+	} else if err != nil {
+		return err
 	}
 	raw := make([]byte, end-start)
 	if _, err := io.ReadFull(c.r, raw); err != nil {

@@ -137,8 +137,12 @@ func (s *set) table(t *Table, path, format string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	err = s.records(t, out)
-	if err = errors.Join(err, out.close()); err != nil {
+	if err = s.records(t, out); err == nil {
+		err = out.close()
+	} else {
+		_ = out.file.Close() // what is wrong is said
+	}
+	if err != nil {
 		return 0, fmt.Errorf("making %s: %w", t.Name, err)
 	}
 	return out.rows, nil
