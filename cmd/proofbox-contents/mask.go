@@ -28,7 +28,7 @@ func masked(ctx context.Context, key *tag.Key, in, out, list string) (any, error
 		return nil, err
 	}
 	defer held.Close()
-	m := mask.Masker{Key: key}
+	m := mask.Masker{Key: key, Locate: scan.Locate}
 	if err := json.NewDecoder(os.Stdin).Decode(&m.Plan); err != nil {
 		return nil, fmt.Errorf("reading the plan: %w", err)
 	}
@@ -75,7 +75,7 @@ func finder(plan proofbox.MaskPlan) mask.Finder {
 	}
 }
 
-// survivor says which real value of a list is in a set; "" for none.
+// survivor says which real value of a list is in a set; nil for none.
 func survivor(ctx context.Context, key *tag.Key, path, list string) (any, error) {
 	if key == nil {
 		return nil, errNoKey
@@ -84,6 +84,6 @@ func survivor(ctx context.Context, key *tag.Key, path, list string) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	found, err := l.Survivor(ctx, path)
+	found, err := l.Survivor(ctx, path, scan.Locate)
 	return found, err
 }

@@ -19,7 +19,7 @@ import (
 // Masker masks data sets and proves that they are.
 type Masker interface {
 	Mask(ctx context.Context, in, out, list string, plan proofbox.MaskPlan) (*Masked, error)
-	Survivor(ctx context.Context, path, list string) (string, error)
+	Survivor(ctx context.Context, path, list string) (*Survivor, error)
 }
 
 // Mask masks a data set to a path that is not there, and seals it. It appears there as a
@@ -166,12 +166,12 @@ func (k *Keeper) Unsurvived(ctx context.Context, by Masker, path string, seal pr
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != seal.Masking.List {
 		return refuse("blind-list-as-sealed", again, "the blind list %q is not the one of which the seal of %q speaks", list, path)
 	}
-	where, err := by.Survivor(ctx, path, list)
+	found, err := by.Survivor(ctx, path, list)
 	if err != nil {
 		return err
 	}
-	if where != "" {
-		return refuse("no-real-value-survives", again, "%s", where)
+	if found != nil {
+		return refuse("no-real-value-survives", again, "%s: it has a real value of the source, of kind %s", where(path, found.Place), found.Kind)
 	}
 	return nil
 }

@@ -132,11 +132,17 @@ func (p Program) Unmask(ctx context.Context, in, out string, by proofbox.Masking
 	return restored, p.ask(ctx, &restored, by, UnmaskOrder, in, out)
 }
 
-// Survivor looks for the real values of a blind list in a set. It gives what it has found, or
-// nothing.
-func (p Program) Survivor(ctx context.Context, path, list string) (string, error) {
-	var found string
-	return found, p.ask(ctx, &found, nil, SurvivorOrder, path, list)
+// Survivor is a real value that is still in a masked set.
+type Survivor struct {
+	proofbox.Place
+	Kind string `json:"kind"`
+}
+
+// Survivor looks for the real values of a blind list in a set. It gives the first that it has found, or nil.
+func (p Program) Survivor(ctx context.Context, path, list string) (*Survivor, error) {
+	var found *Survivor
+	err := p.ask(ctx, &found, nil, SurvivorOrder, path, list)
+	return found, err
 }
 
 // ask runs the program and reads its answer. An order that is not nil is on its input.

@@ -105,12 +105,36 @@ func TestBlindList(t *testing.T) {
 	if err := os.WriteFile(list, empty, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := by.Survivor(t.Context(), filepath.Join(dir, "a.csv"), list); err != nil || found != "" {
-		t.Errorf("the attempt proves nothing: %q, %v", found, err)
+	if found, err := by.Survivor(t.Context(), filepath.Join(dir, "a.csv"), list); err != nil || found != nil {
+		t.Errorf("the attempt proves nothing: %v, %v", found, err)
 	}
 	refused(t, check(), "blind-list-as-sealed", "is not the one")
 	if err := os.Remove(list); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, check(), "blind-list-as-sealed", "is gone")
+}
+
+// TestSurvivorPlace: the refusal of a masked set in which a real value is names its file, record and field, whatever the
+// format.
+func TestSurvivorPlace(t *testing.T) {
+	t.Parallel()
+	const mail = "anna.meier@web.de"
+	for name, c := range map[string]struct{ text, want string }{
+		"a.csv":   {"id,mail,note\n1,x@example.com,\"a \"\"b\"\"\"\n2,y@example.com,\"told MAIL\"\n", `a.csv", record 3, field "note", byte `},
+		"a.jsonl": {"{\"id\":1}\n\n{\"id\":2,\"to\":{\"cc\":[\"x\",\"MAIL\"]}}\n", `a.jsonl", record 2, field "to.cc[1]", byte `},
+		"b.jsonl": {"{\"id\":1}\n{\"MAIL\":2}\n", `b.jsonl", record 2, byte `},
+		"a.sql":   {"INSERT INTO people (id, mail) VALUES (1,'x'),(2,'MAIL');\n", `a.sql", record 3, field "people.mail", byte `},
+		"a.txt":   {"one\ntwo\nhello MAIL\n", `a.txt", record 3, byte `},
+	} {
+		dir := t.TempDir()
+		k := helpKeeperFor(t, dir)
+		by, lists := k.Scanner.(Program), filepath.Join(dir, "lists")
+		write(t, filepath.Join(dir, "in", name), strings.ReplaceAll(c.text, "MAIL", mail))
+		v, err := k.Mask(t.Context(), by, proofbox.MaskRequest{In: filepath.Join(dir, "in"), Out: filepath.Join(dir, "out"), Plan: proofbox.MaskPlan{Version: 1}}, lists, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused(t, k.Unsurvived(t.Context(), by, filepath.Join(dir, "in"), v.Seal, lists), "no-real-value-survives", c.want, "kind email")
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 
+	"proofbox"
 	"proofbox/internal/contents/tag"
 	"proofbox/internal/contents/tree"
 )
@@ -218,22 +219,35 @@ func (l *List) read(r *bufio.Reader) error {
 	return nil
 }
 
-// Survivor searches a set for the values of a list, and says where the first one is
-// that is there; "" if there is none.
-func (l *List) Survivor(ctx context.Context, path string) (string, error) {
-	where := ""
+// Survivor is a real value that is still in a set.
+type Survivor struct {
+	proofbox.Place
+	Kind string `json:"kind"`
+}
+
+// Survivor searches a set for the values of a list, and gives the first one that is there; nil if there is none. Where
+// it is in its file locate says.
+func (l *List) Survivor(ctx context.Context, path string, locate Locator) (*Survivor, error) {
+	var first *Survivor
 	err := tree.Walk(ctx, path, func(e tree.Entry) error {
-		return e.Read(func(f *os.File, _ int64) error {
+		err := e.Read(func(f *os.File, _ int64) error {
 			return l.survivors(f, func(s survivor) error {
-				where = fmt.Sprintf("a real value of kind %s is in %q, line %d, byte %d", s.kind, e.Name, s.line, s.start)
+				first = &Survivor{Place: proofbox.Place{File: proofbox.Raw(e.Name), Record: s.line, Offset: s.start}, Kind: s.kind}
 				return errSurvivor
 			})
 		})
+		if errors.Is(err, errSurvivor) {
+			first.Place = locate(e, first.Offset)
+		}
+		return err
 	})
 	if errors.Is(err, errSurvivor) {
 		err = nil
 	}
-	return where, err
+	return first, err
 }
+
+// Locator says in which record and field a byte of a file is.
+type Locator func(e tree.Entry, offset int64) proofbox.Place
 
 var errSurvivor = errors.New("a real value survived")

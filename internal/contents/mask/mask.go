@@ -44,6 +44,8 @@ type Masker struct {
 	Key  *tag.Key
 	Plan proofbox.MaskPlan
 	Find Finder
+	// Locate is asked for the place of a survivor.
+	Locate Locator
 
 	list     *List
 	values   *replacer
@@ -84,10 +86,10 @@ func (m *Masker) Mask(ctx context.Context, in, out, list string) (*Result, error
 		}
 	}
 	if m.result.Repaired > 0 { // else everything was searched, and nothing found
-		if where, err := m.list.Survivor(ctx, out); err != nil {
+		if s, err := m.list.Survivor(ctx, out, m.Locate); err != nil {
 			return nil, err
-		} else if where != "" {
-			return nil, fmt.Errorf("%s; name its field in the plan", where)
+		} else if s != nil {
+			return nil, fmt.Errorf("%q, %s: a real value of kind %s survives; name its field in the plan", filepath.Join(out, string(s.File)), place(s.Place), s.Kind)
 		}
 	}
 	digest, err := m.list.Save(list)

@@ -64,10 +64,10 @@ func masked(t rapid.TB, secret string, plan proofbox.MaskPlan, files map[string]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if where, err := l.Survivor(context.Background(), out); where != "" || err != nil {
+	if where, err := l.Survivor(context.Background(), out, scan.Locate); where != nil || err != nil {
 		t.Fatalf("the list that was saved finds %q: %v", where, err)
 	}
-	if where, err := l.Survivor(context.Background(), in); err != nil || r.Values > 0 && where == "" {
+	if where, err := l.Survivor(context.Background(), in, scan.Locate); err != nil || r.Values > 0 && where == nil {
 		t.Fatalf("the list that was saved finds nothing in the source: %v", err)
 	}
 	texts := map[string]string{}
