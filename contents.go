@@ -14,6 +14,10 @@ type Scan struct {
 	Rules string `json:"rules"`
 	// Kinds counts the findings.
 	Kinds []KindCount `json:"kinds"`
+	// Fields counts all findings by the field that they are in, without the numbers of elements
+	// ("customer.phones[]"); of the first [MaxFields] fields that had one. Elsewhere counts those in others.
+	Fields    []FieldCount `json:"fields"`
+	Elsewhere int64        `json:"elsewhere"`
 	// Unproven counts the identifiers and secrets that are not provably
 	// synthetic.
 	Unproven int64 `json:"unproven"`
@@ -29,6 +33,16 @@ type Scan struct {
 // MaxFindings bounds the findings and the problems that a [Scan] lists. It
 // counts all of them.
 const MaxFindings = 1000
+
+// MaxFields bounds the fields of which a [Scan] counts the findings.
+const MaxFields = 10_000
+
+// FieldCount counts the findings of a kind in a field.
+type FieldCount struct {
+	Field string `json:"field"`
+	Kind  string `json:"kind"`
+	Found int64  `json:"found"`
+}
 
 // KindCount counts the findings of a kind.
 type KindCount struct {
@@ -92,7 +106,9 @@ type Seal struct {
 	// Masking is what the masker says of masked data.
 	Masking *Masking `json:"masking,omitempty"`
 	// Planted is how awake the scan was when this was sealed.
-	Planted *Planted  `json:"planted,omitempty"`
+	Planted *Planted `json:"planted,omitempty"`
+	// Awake is what whoever sealed it asks of that.
+	Awake   *Awake    `json:"awake,omitempty"`
 	Creator string    `json:"creator"` // the version of proofbox
 	Time    time.Time `json:"time"`
 }
@@ -110,6 +126,18 @@ type Planted struct {
 	// Kinds counts those that were missed by kind.
 	Kinds map[string]int `json:"kinds,omitempty"`
 }
+
+// Awake is what is asked of a test with planted values. It can be more than what always is, and not less.
+type Awake struct {
+	Miss float64 `json:"miss"` // the largest share that may be missed, by the bound; 0 for [MaxMiss]
+	Days int     `json:"days"` // how long a test counts; 0 for [MaxTestDays]
+}
+
+// What is always asked of a test with planted values.
+const (
+	MaxMiss     = .01
+	MaxTestDays = 90
+)
 
 // SealedFile is one file of a sealed data set.
 type SealedFile struct {
@@ -130,6 +158,8 @@ type SealRequest struct {
 	Path  string `json:"path"`
 	Class Class  `json:"class"`
 	Grant *Grant `json:"grant,omitempty"`
+	// Awake is what is asked of the test with planted values beyond what always is; nil for nothing.
+	Awake *Awake `json:"awake,omitempty"`
 }
 
 // Verified says what a verification of a seal found.

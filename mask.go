@@ -73,6 +73,8 @@ type MaskRequest struct {
 	In   string   `json:"in"`
 	Out  string   `json:"out"` // must not be there
 	Plan MaskPlan `json:"plan"`
+	// Awake is that of the seal.
+	Awake *Awake `json:"awake,omitempty"`
 }
 
 // UnmaskRequest asks for the numbers of a masked set's reversible fields.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -108,15 +110,21 @@ func placeText(p proofbox.Place) string {
 
 func (a *app) contentsSealCommand() *cobra.Command {
 	var class, person, because, until string
+	var asked awakeFlags
 	cmd := &cobra.Command{
 		Use: "seal PATH", Short: "Scan a data set and, if it is what its class claims, sign it",
 		Long: `Scan a data set and, if it is what its class claims, sign it. What speaks against
-the claim is named with its file and record, and the status is 126.`,
+the claim is named with its file and record, and the status is 126. The scan is tried
+with planted values; --max-miss and --max-age ask for more than what always is asked
+of that, here and whenever the seal is relied on.`,
 		Example: "  proofbox contents seal data/customers.csv --class synthetic\n" +
 			"  proofbox contents seal export --class real --person 'A. Owner' --because 'audit 12' --until 2026-12-31",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req, err := sealRequest(class, person, because, until)
 			if err != nil {
+				return usage(cmd, err)
+			}
+			if req.Awake, err = asked.awake(); err != nil {
 				return usage(cmd, err)
 			}
 			if req.Path, err = oneSet(cmd, args); err != nil {
@@ -130,8 +138,36 @@ the claim is named with its file and record, and the status is 126.`,
 	cmd.Flags().StringVar(&person, "person", "", "who consents to the use of real data, a `NAME`")
 	cmd.Flags().StringVar(&because, "because", "", "the `REASON` for the use of real data")
 	cmd.Flags().StringVar(&until, "until", "", "the first day on which real data may not be used any more, `YYYY-MM-DD`")
+	asked.add(cmd)
 	a.jsonFlag(cmd)
 	return cmd
+}
+
+// awakeFlags are what somebody asks of the test with planted values.
+type awakeFlags struct {
+	miss string
+	days int
+}
+
+func (f *awakeFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.miss, "max-miss", "", fmt.Sprintf("the largest `SHARE` of planted values that the scan may miss, by the bound: %g%% or less", proofbox.MaxMiss*100))
+	cmd.Flags().IntVar(&f.days, "max-age", 0, fmt.Sprintf("for how many `DAYS` the test with planted values counts: %d or fewer", proofbox.MaxTestDays))
+}
+
+func (f *awakeFlags) awake() (*proofbox.Awake, error) {
+	if f.miss == "" && f.days == 0 {
+		return nil, nil
+	}
+	a := &proofbox.Awake{Days: f.days}
+	if f.miss == "" {
+		return a, nil
+	}
+	share, err := strconv.ParseFloat(strings.TrimSuffix(f.miss, "%"), 64)
+	if err != nil || !strings.HasSuffix(f.miss, "%") || share <= 0 {
+		return nil, fmt.Errorf("--max-miss %q is no share such as 0.5%%", f.miss)
+	}
+	a.Miss = share / 100
+	return a, nil
 }
 
 func sealRequest(class, person, because, until string) (proofbox.SealRequest, error) {

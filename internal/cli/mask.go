@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 func (a *app) contentsMaskCommand() *cobra.Command {
 	var plan string
 	var propose bool
+	var asked awakeFlags
 	cmd := &cobra.Command{
 		Use: "mask IN OUT", Short: "Replace what is somebody's in a data set, and seal the result as masked",
 		Long: `Replace what is somebody's in a data set, and seal the result as masked: every
@@ -41,6 +41,9 @@ printed for the set IN, and nothing is masked.`,
 			if err != nil {
 				return err
 			}
+			if req.Awake, err = asked.awake(); err != nil {
+				return usage(cmd, err)
+			}
 			v, err := a.client.MaskContents(cmd.Context(), req)
 			if err == nil && !a.json {
 				a.showMasking(*v.Seal.Masking)
@@ -50,6 +53,7 @@ printed for the set IN, and nothing is masked.`,
 	}
 	cmd.Flags().StringVar(&plan, "plan", "", "what fields hold, in a `FILE` of YAML")
 	cmd.Flags().BoolVar(&propose, "propose", false, "print a plan for the data set, and mask nothing")
+	asked.add(cmd)
 	a.jsonFlag(cmd)
 	return cmd
 }
@@ -100,25 +104,21 @@ func (a *app) proposePlan(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// element is a part of a field's path that a plan leaves out.
-var element = regexp.MustCompile(`\[\d+\]`)
-
 // personal are words in the names of fields that are a person's as a whole.
 var personal = []string{"name", "address", "street", "birth", "dob"}
 
-// proposal is a plan of the fields in which something was found, from
-// the first [proofbox.MaxFindings] findings.
+// proposal is a plan of the fields in which something was found.
 func proposal(scan proofbox.Scan) string {
-	fields := map[string]map[string]int{}
-	for _, f := range scan.Findings {
-		name := element.ReplaceAllString(f.Field, "")
+	fields := map[string]map[string]int64{}
+	for _, f := range scan.Fields {
+		name := strings.ReplaceAll(f.Field, "[]", "") // a plan leaves elements out
 		if name == "" || !slices.Contains(proofbox.MaskKinds, f.Kind) && f.Kind != "date-of-birth" {
 			continue
 		}
 		if fields[name] == nil {
-			fields[name] = map[string]int{}
+			fields[name] = map[string]int64{}
 		}
-		fields[name][f.Kind]++
+		fields[name][f.Kind] += f.Found
 	}
 	var b strings.Builder
 	b.WriteString("# Identifiers and secrets are replaced wherever they are found. Fields named here are\n" +
@@ -134,10 +134,13 @@ func proposal(scan proofbox.Scan) string {
 		if !slices.ContainsFunc(personal, func(word string) bool { return strings.Contains(strings.ToLower(name), word) }) {
 			mark = "# " // it may be a text in which there is one; identifiers are found without a plan
 		}
-		b.WriteString(fmt.Sprintf("  %s%q: %s   # found %s\n", mark, name, kind, plural(kinds[most], "time")))
+		b.WriteString(fmt.Sprintf("  %s%q: %s   # found %s\n", mark, name, kind, plural(int(kinds[most]), "time")))
 	}
 	if len(fields) == 0 {
 		b.WriteString("  {}\n")
+	}
+	if scan.Elsewhere > 0 {
+		fmt.Fprintf(&b, "# More was found, %s, in other fields than the first %d: name those yourself.\n", plural(int(scan.Elsewhere), "time"), proofbox.MaxFields)
 	}
 	return b.String()
 }

@@ -2,7 +2,9 @@ package contents
 
 import (
 	"context"
+	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"proofbox"
@@ -42,7 +44,35 @@ func TestAwake(t *testing.T) {
 	}
 	_, err = keeper(key).Verify(t.Context(), path, "", now.AddDate(0, 0, 91))
 	refused(t, err, "scan-is-awake", "counts for 90 days")
-	if refusal := awake(nil, now, now); refusal == nil {
+	if refusal := awake(nil, nil, now, now); refusal == nil {
 		t.Error("a seal without a test counts")
 	}
+}
+
+// TestAwakeAsked: a seal can ask for more than what always is, which every verification and every run then does, and for
+// nothing less.
+func TestAwakeAsked(t *testing.T) {
+	t.Parallel()
+	path, key := filepath.Join(t.TempDir(), "a.csv"), newKey(t)
+	write(t, path, madeUp)
+	ask := func(s Scanner, a proofbox.Awake) error {
+		_, err := (&Keeper{Key: key, Scanner: s}).Seal(t.Context(), proofbox.SealRequest{Path: path, Class: proofbox.Synthetic, Awake: &a}, now)
+		return err
+	}
+	for _, less := range []proofbox.Awake{{Miss: .011}, {Miss: -1}, {Miss: math.NaN()}, {Days: 91}, {Days: -1}} {
+		if err := ask(program, less); err == nil || !strings.Contains(err.Error(), "at most") {
+			t.Errorf("%+v: %v", less, err)
+		}
+	}
+	refused(t, ask(asleep{program, 15}, proofbox.Awake{Miss: .004}), "scan-is-awake", "missed 15 of 3000", "0.4 % is the most")
+	if err := ask(asleep{program, 11}, proofbox.Awake{Miss: .004, Days: 30}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keeper(key).Verify(t.Context(), path, "", now.AddDate(0, 0, 29)); err != nil {
+		t.Error(err)
+	}
+	_, err := keeper(key).Verify(t.Context(), path, "", now.AddDate(0, 0, 31))
+	refused(t, err, "scan-is-awake", "counts for 30 days")
+	_, err = keeper(key).Freeze(t.Context(), path, "", filepath.Join(t.TempDir(), "copy"), now.AddDate(0, 0, 31))
+	refused(t, err, "scan-is-awake", "counts for 30 days")
 }

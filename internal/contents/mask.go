@@ -26,7 +26,7 @@ type Masker interface {
 // whole, with its seal, or not at all; what a process that is killed leaves is taken away by the next one that makes
 // something. The blind list is kept in the folder lists, under the root of what was written.
 func (k *Keeper) Mask(ctx context.Context, by Masker, r proofbox.MaskRequest, lists string, now time.Time) (v proofbox.Verified, err error) {
-	if err := apart(r.In, r.Out); err != nil {
+	if err := errors.Join(apart(r.In, r.Out), stricter(r.Awake)); err != nil {
 		return v, err
 	}
 	d, err := k.draft(r.Out, sealEnd)
@@ -47,7 +47,7 @@ func (k *Keeper) Mask(ctx context.Context, by Masker, r proofbox.MaskRequest, li
 	if err := claim(proofbox.Masked, nil, found, now); err != nil {
 		return v, err
 	}
-	if v, err = k.sign(ctx, proofbox.SealRequest{Path: out, Class: proofbox.Masked}, found, &masked.Masking, now); err != nil {
+	if v, err = k.sign(ctx, proofbox.SealRequest{Path: out, Class: proofbox.Masked, Awake: r.Awake}, found, &masked.Masking, now); err != nil {
 		return v, err
 	}
 	if err := keep(list, lists, v.Seal.Root); err != nil {

@@ -246,7 +246,7 @@ func (k *Keeper) recall(ctx context.Context, path string, now time.Time) (proofb
 	if refusal := granted(v.Seal.Class, v.Seal.Grant, now); refusal != nil {
 		return v, refusal
 	}
-	if refusal := awake(v.Seal.Planted, v.Seal.Time, now); refusal != nil {
+	if refusal := awake(v.Seal.Planted, v.Seal.Awake, v.Seal.Time, now); refusal != nil {
 		return v, refusal
 	}
 	sampled, err := m.same(path)

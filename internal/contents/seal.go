@@ -48,6 +48,9 @@ func (k *Keeper) Seal(ctx context.Context, r proofbox.SealRequest, now time.Time
 	if refusal := unmasked(r.Class, nil); refusal != nil {
 		return proofbox.Verified{}, refusal
 	}
+	if err := stricter(r.Awake); err != nil {
+		return proofbox.Verified{}, err
+	}
 	found, err := k.examine(ctx, r.Path)
 	if err != nil {
 		return proofbox.Verified{}, err
@@ -63,14 +66,14 @@ func (k *Keeper) Seal(ctx context.Context, r proofbox.SealRequest, now time.Time
 
 // sign writes the seal of a set that nothing speaks against.
 func (k *Keeper) sign(ctx context.Context, r proofbox.SealRequest, found *Scanned, by *proofbox.Masking, now time.Time) (proofbox.Verified, error) {
-	if refusal := awake(found.Planted, now, now); refusal != nil {
+	if refusal := awake(found.Planted, r.Awake, now, now); refusal != nil {
 		return proofbox.Verified{}, refusal
 	}
 	seal := proofbox.Seal{
 		Class: r.Class, Root: root(found.Sealed), Files: found.Sealed,
 		Bytes: found.Bytes, Records: found.Records, Values: found.Values,
 		Rules: found.Rules, Kinds: found.Kinds, Blind: found.Blind,
-		Grant: r.Grant, Masking: by, Planted: found.Planted, Creator: "proofbox " + proofbox.Version, Time: now.UTC(),
+		Grant: r.Grant, Masking: by, Planted: found.Planted, Awake: r.Awake, Creator: "proofbox " + proofbox.Version, Time: now.UTC(),
 	}
 	subject := audit.Subject{Name: filepath.Base(r.Path), Digest: map[string]string{rootDigest: seal.Root}}
 	envelope, err := k.Key.SignStatement(ctx, subject, Predicate, seal)

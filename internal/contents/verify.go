@@ -79,7 +79,7 @@ func (k *Keeper) verify(ctx context.Context, path, frozen string, class proofbox
 	if refusal := unmasked(v.Seal.Class, v.Seal.Masking); refusal != nil {
 		return v, refusal
 	}
-	if refusal := awake(v.Seal.Planted, v.Seal.Time, now); refusal != nil {
+	if refusal := awake(v.Seal.Planted, v.Seal.Awake, v.Seal.Time, now); refusal != nil {
 		return v, refusal
 	}
 	disagrees, err := compare(ctx, path, v.Seal.Files, to)
@@ -98,7 +98,7 @@ func (k *Keeper) verify(ctx context.Context, path, frozen string, class proofbox
 		if err != nil {
 			return v, err
 		}
-		if refusal := awake(found.Planted, now, now); refusal != nil {
+		if refusal := awake(found.Planted, v.Seal.Awake, now, now); refusal != nil {
 			return v, refusal
 		}
 		return v, claim(v.Seal.Class, v.Seal.Grant, found, now)

@@ -91,6 +91,7 @@ func look(ctx context.Context, path string, key *tag.Key, named bool) (*Result, 
 type collector struct {
 	result           Result
 	kinds            map[string]*proofbox.KindCount
+	fields           fields
 	unproven, proven []proofbox.Finding
 	secrets          *secrets
 	place            proofbox.Place // of the file that is read; its record and field are of the last value
@@ -107,6 +108,7 @@ func (c *collector) finish() *Result {
 		c.result.Kinds = append(c.result.Kinds, *k)
 	}
 	slices.SortFunc(c.result.Kinds, func(a, b proofbox.KindCount) int { return cmp.Compare(a.Kind, b.Kind) })
+	c.result.Fields = c.fields.counts()
 	all := slices.Concat(c.unproven, c.proven)
 	c.result.Findings = all[:min(len(all), proofbox.MaxFindings)]
 	return &c.result
@@ -241,6 +243,9 @@ func (c *collector) report(v value, h hit) {
 		c.kinds[h.kind] = k
 	}
 	k.Found++
+	if !c.fields.add(v.field, h.kind) {
+		c.result.Elsewhere++
+	}
 	list := &c.unproven
 	if h.synthetic != "" {
 		k.Synthetic++
