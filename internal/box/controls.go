@@ -83,11 +83,16 @@ func (b *Box) landlock() *door.LandlockRules {
 	if weak.unconfined() {
 		return nil
 	}
+	return landlockRules(weak.Binds)
+}
+
+// landlockRules are those of a box that may also write to what a trial has opened.
+func landlockRules(opened []Opening) *door.LandlockRules {
 	rules := &door.LandlockRules{
 		Writable: []string{Workdir, "/tmp", HomePath, "/dev", "/proc"},
 		Canary:   CanaryPath,
 	}
-	for _, o := range weak.Binds {
+	for _, o := range opened {
 		if o.Writable {
 			rules.Writable = append(rules.Writable, o.Target)
 		}

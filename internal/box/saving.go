@@ -113,7 +113,8 @@ func finishSaved(dir string) error {
 	return nil
 }
 
-// bootAndSave boots the guest until it waits to be woken, and saves it.
+// bootAndSave boots the guest until it waits to be woken, has it rehearse that, so
+// that what it needs for it is in its memory, and saves it.
 func (b *Box) bootAndSave(ctx context.Context, h *Host) error {
 	if err := b.reserve(h); err != nil {
 		return err
@@ -128,6 +129,9 @@ func (b *Box) bootAndSave(ctx context.Context, h *Host) error {
 	defer conn.Close()
 	defer monitor.Close()
 	if err := b.awaitReady(ctx); err != nil {
+		return err
+	}
+	if err := b.rehearse(ctx, conn); err != nil {
 		return err
 	}
 	device, err := os.OpenFile(filepath.Join(b.guest.saving, deviceFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -17,41 +17,42 @@ const entropyBytes = 256
 // wake tells the guest whom it is for. Until then it
 // knows nothing that other guests of the same kind do not know.
 func (b *Box) wake(ctx context.Context, conn net.Conn) error {
-	w, err := b.wakeUp()
+	weak, filter, err := b.weakGuest()
 	if err != nil {
 		return err
 	}
-	b.guest.woken, err = door.Wake(ctx, conn, w)
+	b.guest.woken, err = door.Wake(ctx, conn, door.WakeUp{
+		Entropy: freshEntropy(), Time: time.Now(), Hostname: b.config.Hostname,
+		Pids: b.config.Limits.Pids, Memory: int64(b.config.Limits.Memory),
+		Workspace: b.config.Workspace != nil, Data: len(b.config.Data) > 0, Filter: filter, Weak: weak,
+	})
 	if err == nil && b.guest.woken.Memory > int64(b.config.Limits.Memory) {
 		err = fmt.Errorf("waking the guest: it says that its box may have %d bytes of memory, and was told %d", b.guest.woken.Memory, b.config.Limits.Memory)
 	}
 	return err
 }
 
-// rehearse has the guest try what it will be woken for.
+func freshEntropy() []byte {
+	entropy := make([]byte, entropyBytes)
+	rand.Read(entropy) // never fails, see its documentation
+	return entropy
+}
+
+// rehearse has the guest try what it will be woken for. It hears nothing of whom it
+// will be for, because others may continue from it.
 func (b *Box) rehearse(ctx context.Context, conn net.Conn) error {
-	w, err := b.wakeUp()
+	filter, err := b.guest.machine.Guest()
 	if err != nil {
 		return err
 	}
-	setup := b.setup()
-	w.Rehearsal = &setup
-	if _, err := door.Wake(ctx, conn, w); err != nil {
+	_, err = door.Wake(ctx, conn, door.WakeUp{
+		Entropy: freshEntropy(), Time: time.Now(), Hostname: "rehearsal", Pids: 64, Memory: 64 << 20, Filter: filter,
+		Rehearsal: &door.Setup{Landlock: landlockRules(nil)},
+	})
+	if err != nil {
 		return fmt.Errorf("as a rehearsal: %w", err)
 	}
 	return nil
-}
-
-// wakeUp is what the guest is told.
-func (b *Box) wakeUp() (door.WakeUp, error) {
-	weak, filter, err := b.weakGuest()
-	entropy := make([]byte, entropyBytes)
-	rand.Read(entropy) // never fails, see its documentation
-	return door.WakeUp{
-		Entropy: entropy, Time: time.Now(), Hostname: b.config.Hostname,
-		Pids: b.config.Limits.Pids, Memory: int64(b.config.Limits.Memory),
-		Workspace: b.config.Workspace != nil, Data: len(b.config.Data) > 0, Filter: filter, Weak: weak,
-	}, err
 }
 
 // weakGuest gives what the guest leaves out of the box for a trial, nil in every

@@ -17,7 +17,7 @@ import (
 func hostile(t *testing.T, mode string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), mode)
-	cmd := exec.Command("go", "build", "-o", out, "-ldflags", "-s -w -X main.mode="+mode, "./testdata/hostile")
+	cmd := exec.Command("go", "build", "-o", out, "-ldflags", "-s -w -X 'main.mode="+mode+"'", "./testdata/hostile")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building a hostile guest: %v: %s", err, said)
@@ -38,8 +38,12 @@ func TestHostileGuests(t *testing.T) {
 		"garble":  "waking the guest",
 		"boast":   "memory",
 		"close":   "waking the guest",
+
+		"rehearsing garble": "as a rehearsal",
+		"rehearsing close":  "as a rehearsal",
 	} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			h := s.Host(t)
 			h.Init = hostile(t, mode)
 			if mode == "hang" {

@@ -47,7 +47,10 @@ func (m *machine) rehearse(w door.WakeUp) (err error) {
 		}
 		return group.dir, nil
 	})
-	if err = errors.Join(err, removeErr, os.RemoveAll(rehearsed)); err != nil {
+	if err = errors.Join(err, removeErr, os.RemoveAll(rehearsed)); err == nil {
+		m.available, err = availableMemory()
+	}
+	if err != nil {
 		return fmt.Errorf("rehearsing: %w", err)
 	}
 	return nil

@@ -1,9 +1,11 @@
 // Command hostile is process 1 of guests that tests start: it does not do what
-// it should. Its mode is set when it is linked.
+// it should when it is woken, or already when it rehearses that. Its mode is set when
+// it is linked.
 package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -24,9 +26,12 @@ func main() {
 	}
 	port := open()
 	fmt.Println("proofbox: ready")
-	if _, err := io.ReadFull(port, make([]byte, 64)); err != nil { // the beginning of the wake
-		fmt.Println("hostile:", err)
+	mode, early := strings.CutPrefix(mode, "rehearsing ")
+	if !early {
+		hear(port)
+		say(port, `{"memory":0}`)
 	}
+	hear(port)
 	switch mode {
 	case "flood":
 		line := bytes.Repeat([]byte("flood "), 1<<10)
@@ -53,6 +58,18 @@ func main() {
 func garble(port io.Writer) {
 	fmt.Fprint(port, strings.Repeat("\xff", 1<<10))
 	time.Sleep(time.Hour)
+}
+
+// hear hears a frame.
+func hear(port io.Reader) {
+	var size [4]byte
+	_, err := io.ReadFull(port, size[:])
+	if err == nil {
+		_, err = io.CopyN(io.Discard, port, int64(binary.BigEndian.Uint32(size[:])))
+	}
+	if err != nil {
+		fmt.Println("hostile:", err)
+	}
 }
 
 // say says a frame.
