@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,6 +36,18 @@ func makeGroup(name string) (*group, error) {
 		return nil, fmt.Errorf("making the box's group: %w", err)
 	}
 	return g, nil
+}
+
+// remove takes the group away, from which the last process may still be on its way.
+func (g *group) remove() error {
+	_, err := within(fmt.Errorf("the group %q does not become empty", g.dir), func() (string, error) {
+		err := os.Remove(g.dir)
+		if errors.Is(err, unix.EBUSY) {
+			return "", nil
+		}
+		return g.dir, err
+	})
+	return err
 }
 
 // availableMemory is what of the machine's memory a box can have, in bytes.

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"proofbox/internal/door"
 )
 
@@ -25,7 +23,7 @@ const (
 // a box that it takes down again: a processor that is emulated has translated all of
 // that then, and memory that was saved is there. Nothing of it is left but the
 // kernel's own numbers, and nobody has a secret yet.
-func (m *machine) rehearse(w door.WakeUp) (err error) {
+func (m *machine) rehearse(w door.WakeUp) error {
 	if err := renew(w); err != nil {
 		return fmt.Errorf("rehearsing: %w", err)
 	}
@@ -38,16 +36,7 @@ func (m *machine) rehearse(w door.WakeUp) (err error) {
 		err = m.play(group, b, w)
 		err = errors.Join(err, b.leave())
 	}
-	// The last process of a group may still be on its way out of it.
-	_, removeErr := within(errors.New("a group does not become empty"), func() (string, error) {
-		if err := os.Remove(group.dir); err != nil && !errors.Is(err, unix.EBUSY) {
-			return "", err
-		} else if err != nil {
-			return "", nil
-		}
-		return group.dir, nil
-	})
-	if err = errors.Join(err, removeErr, os.RemoveAll(rehearsed)); err == nil {
+	if err = errors.Join(err, group.remove(), os.RemoveAll(rehearsed)); err == nil {
 		m.available, err = availableMemory()
 	}
 	if err != nil {
