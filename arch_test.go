@@ -104,6 +104,7 @@ var layers = map[string]layer{
 	"internal/contents/mint":  {ours: []string{"internal/contents/tag"}, tests: []string{"internal/contents/scan"}, why: "what makes values knows nothing of what checks them"},
 	"internal/contents/mask":  {ours: []string{".", "internal/contents/mint", "internal/contents/tag", "internal/contents/tree"}, tests: []string{"internal/contents/scan"}, why: "what replaces values is told where they are, and proves by itself that none is left"},
 	"internal/contents/scan":  {ours: []string{".", "internal/contents/names", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{leaks, phones, unicode, sqlite, parquet, lz4, zstd, pdf}, why: "what looks for identifiers shares nothing with what makes them"},
+	"internal/contents/mess":  {ours: []string{"."}, tests: []string{"internal/contents/scan", "internal/contents/synth"}, why: "how dirty data is, is a question of values, wherever they are read from"},
 	"internal/contents/names": {why: "what is learned from texts depends on nothing but words"},
 	"internal/contents/plant": {ours: []string{"internal/contents/tree"}, why: "what tries the scan has values of its own"},
 	"internal/contents/synth": {ours: []string{"."}, theirs: []string{yaml}, tests: []string{"internal/contents/scan"}, why: "what makes data knows nothing of what checks it"},
@@ -128,7 +129,7 @@ var layers = map[string]layer{
 	"cmd/proofbox-init":     {ours: []string{"internal/door/guest", "internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
 	"cmd/proofbox-attack":   {ours: []string{"internal/breakout/order"}, theirs: []string{sys}, why: "what attacks knows nothing of what it attacks"},
 	"cmd/proofbox-syntax":   {ours: []string{".", "internal/syntax"}, theirs: []string{syntax, locks, sys}, why: "the rules of all languages, and hostile text, are in no other program"},
-	"cmd/proofbox-contents": {ours: []string{".", "internal/contents", "internal/contents/mask", "internal/contents/plant", "internal/contents/scan", "internal/contents/synth", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{locks, sys}, why: "what reads hostile data, and its large tables, are in no other program"},
+	"cmd/proofbox-contents": {ours: []string{".", "internal/contents", "internal/contents/mask", "internal/contents/mess", "internal/contents/plant", "internal/contents/scan", "internal/contents/synth", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{locks, sys}, why: "what reads hostile data, and its large tables, are in no other program"},
 	"cmd/proofbox-jail":     {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
 }
 

@@ -20,6 +20,11 @@ func (c *Client) SynthesiseContents(ctx context.Context, r proofbox.SynthRequest
 	return ask[proofbox.Synthesised](ctx, c, request{method: http.MethodPost, path: "/v1/contents/synth", body: r})
 }
 
+// MessContents says how dirty a data set is.
+func (c *Client) MessContents(ctx context.Context, r proofbox.MessRequest) (proofbox.MessJudged, error) {
+	return ask[proofbox.MessJudged](ctx, c, request{method: http.MethodPost, path: "/v1/contents/mess", body: r})
+}
+
 // SealContents scans a data set and, if it is what the class claims, seals it.
 func (c *Client) SealContents(ctx context.Context, r proofbox.SealRequest) (proofbox.Verified, error) {
 	return ask[proofbox.Verified](ctx, c, request{method: http.MethodPost, path: "/v1/contents/seal", body: r})

@@ -118,6 +118,8 @@ type Contents interface {
 	Verify(ctx context.Context, path string, all bool) (proofbox.Verified, error)
 	// Synthesise makes up a data set.
 	Synthesise(ctx context.Context, r proofbox.SynthRequest) (proofbox.Synthesised, error)
+	// Mess says how dirty a data set is.
+	Mess(ctx context.Context, r proofbox.MessRequest) (proofbox.MessJudged, error)
 	// Seen gives the data sets that a run's box could read.
 	Seen(ctx context.Context, run string) (proofbox.Sight, error)
 }
@@ -198,6 +200,7 @@ func Handler(s Service) http.Handler {
 		"POST /v1/contents/unmask":     h.unmask,
 		"POST /v1/contents/verify":     h.verify,
 		"POST /v1/contents/synth":      h.synthesise,
+		"POST /v1/contents/mess":       h.mess,
 		"POST /v1/breakout/verify":     h.verifyCertificate,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {

@@ -87,6 +87,19 @@ func (h handler) synthesise(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, made, err)
 }
 
+func (h handler) mess(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.MessRequest
+	err := read(r, &req)
+	if err == nil {
+		err = absolute(req.Path)
+	}
+	if err != nil {
+		return err
+	}
+	judged, err := h.service.Mess(r.Context(), req)
+	return reply(w, judged, err)
+}
+
 func (h handler) verify(w http.ResponseWriter, r *http.Request) error {
 	var req VerifyRequest
 	err := read(r, &req)

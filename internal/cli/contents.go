@@ -24,7 +24,7 @@ is provably nobody's), masked, or real. A seal is a signed statement of the clas
 and of every file; it stands beside the set, in a file that ends in .seal.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.contentsMaskCommand(), a.contentsUnmaskCommand(), a.contentsScanCommand(), a.contentsSealCommand(), a.contentsVerifyCommand(), a.contentsSeenCommand(), a.contentsSynthCommand())
+	cmd.AddCommand(a.contentsMaskCommand(), a.contentsUnmaskCommand(), a.contentsScanCommand(), a.contentsSealCommand(), a.contentsVerifyCommand(), a.contentsSeenCommand(), a.contentsSynthCommand(), a.contentsMessCommand())
 	return cmd
 }
 

@@ -51,6 +51,7 @@ const (
 	// SurvivorOrder looks for the values of a list.
 	SurvivorOrder = "survivor"
 	SynthOrder    = "synth"
+	MessOrder     = "mess" // measures a set; what it should be like is on the input
 )
 
 // Bounds of an answer of the program, which has met hostile data.
@@ -143,6 +144,13 @@ func (p Program) Survivor(ctx context.Context, path, list string) (*Survivor, er
 	var found *Survivor
 	err := p.ask(ctx, &found, nil, SurvivorOrder, path, list)
 	return found, err
+}
+
+// Mess measures how dirty a set is.
+func (p Program) Mess(ctx context.Context, r proofbox.MessRequest) (proofbox.MessJudged, error) {
+	var judged proofbox.MessJudged
+	err := p.ask(ctx, &judged, r.Like, MessOrder, r.Path)
+	return judged, err
 }
 
 // ask runs the program and reads its answer. An order that is not nil is on its input.

@@ -33,6 +33,11 @@ func (d *Daemon) Synthesise(ctx context.Context, r proofbox.SynthRequest) (proof
 	return d.contents.Synthesise(ctx, d.program, r)
 }
 
+// Mess says how dirty a data set is.
+func (d *Daemon) Mess(ctx context.Context, r proofbox.MessRequest) (proofbox.MessJudged, error) {
+	return d.program.Mess(ctx, r)
+}
+
 // sealed is what the audit log says of a seal.
 type sealed struct {
 	Path   string          `json:"path"`

@@ -14,12 +14,13 @@ type sought struct {
 
 // Locate says in which record and field a byte of a file is; without a field where it is in none, as the name of one is.
 func Locate(e tree.Entry, offset int64) proofbox.Place {
-	c := &collector{secrets: &secrets{}, kinds: map[string]*proofbox.KindCount{}, sought: &sought{offset: offset}}
+	s := &sought{offset: offset}
+	c := &collector{secrets: &secrets{}, kinds: map[string]*proofbox.KindCount{}, each: s.see}
 	place := proofbox.Place{File: proofbox.Raw(e.Name), Offset: offset}
 	if err := c.file(e); err != nil {
 		return place // which is still where it is
 	}
-	if s := c.sought; s.found != nil {
+	if s.found != nil {
 		place.Record, place.Field = s.found.Record, s.found.Field
 	} else {
 		place.Record = s.before.Record

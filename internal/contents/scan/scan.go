@@ -99,7 +99,7 @@ type collector struct {
 	named            bool           // names are looked for
 	spans            *spans         // take what is found, where it will be replaced
 	key              *tag.Key       // by which values are known to be ours; nil for none
-	sought           *sought        // all that is asked for, where a place is
+	each             func(*value)   // takes the values, where nothing is looked for in them
 	sentinel         *Sentinel      // takes what is found, where records are looked at as they come in
 }
 
@@ -193,8 +193,8 @@ const maxNested = 4
 func (c *collector) take(v value) {
 	c.result.Values++
 	c.place.Record, c.place.Field = v.record, v.field
-	if c.sought != nil {
-		c.sought.see(&v)
+	if c.each != nil {
+		c.each(&v)
 		return
 	}
 	if c.planned(v) {
