@@ -29,6 +29,23 @@ var attempts = map[string]func(dir string) error{
 	"signal its parent":   func(string) error { return unix.Kill(os.Getppid(), 0) },
 }
 
+// calls are what Landlock does not stop.
+var calls = map[string]func(dir string) error{
+	"make a socket":             func(string) error { return second(unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)) },
+	"make memory for a program": func(string) error { return second(unix.MemfdCreate("program", 0)) },
+	"read a process's memory":   func(string) error { return second(unix.ProcessVMReadv(os.Getpid(), nil, nil, 0)) },
+	"have itself traced": func(string) error {
+		if _, _, errno := unix.RawSyscall(unix.SYS_PTRACE, unix.PTRACE_TRACEME, 0, 0); errno != 0 {
+			return errno
+		}
+		return nil
+	},
+	"take in orphans":               func(string) error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) },
+	"signal itself by another call": func(string) error { return unix.Kill(os.Getpid(), 0) },
+	"go to another folder":          func(string) error { return unix.Chdir("/") },
+	"change its group":              func(string) error { return unix.Setpgid(0, 0) },
+}
+
 // uses are what it has to do.
 var uses = map[string]func(dir string) error{
 	"read the set": func(dir string) error { return second(os.ReadFile(filepath.Join(dir, "set", "file"))) },
@@ -49,7 +66,8 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	for _, list := range []map[string]func(string) error{attempts, uses} {
+	list := map[string]map[string]func(string) error{"files": attempts, "calls": calls}[os.Getenv("ATTEMPTS")]
+	for _, list := range []map[string]func(string) error{list, uses} {
 		for name, do := range list {
 			if err := do(dir); err == nil {
 				fmt.Println("did:", name)
@@ -71,6 +89,18 @@ func TestConfined(t *testing.T) {
 		}
 		t.Skipf("this kernel has no Landlock of version 6: %d, %v", abi, errno)
 	}
+	confined(t, "files", attempts)
+}
+
+// TestCalls: what was taken over can make no system call that reading does not need, whatever Landlock there is.
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	confined(t, "calls", calls)
+}
+
+// confined has a program that was taken over try what is on a list, and its twin that was not confined.
+func confined(t *testing.T, list string, attempts map[string]func(string) error) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +119,7 @@ func TestConfined(t *testing.T) {
 			}
 		}
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "TAKEN_OVER="+dir, "LISTENER="+l.Addr().String(), "FREE="+free)
+		cmd.Env = append(os.Environ(), "TAKEN_OVER="+dir, "LISTENER="+l.Addr().String(), "FREE="+free, "ATTEMPTS="+list)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %s", err, out)
