@@ -27,6 +27,8 @@ type Shadow struct {
 	Name   string // by which its format is known
 	Text   string
 	Plants []Planted
+
+	text []byte // what becomes Text
 }
 
 // Planted is where a value is, in bytes of the shadow.
@@ -64,6 +66,7 @@ func Shadows(ctx context.Context, path string, n int) ([]Shadow, error) {
 				text.plant(r, recipes[j%len(recipes)], host.text)
 			}
 		}
+		objects.Text, text.Text = string(objects.text), string(text.text)
 		list = append(list, objects, text)
 	}
 	return list, nil
@@ -79,8 +82,8 @@ func (s *Shadow) plant(r *rand.Rand, with recipe, host string) {
 			before, after = `{"remark":"Hello, `+with.before, ` please",`+host[1:]+"\n"
 		}
 	}
-	start := int64(len(s.Text) + len(before))
-	s.Text += before + value + after
+	start := int64(len(s.text) + len(before))
+	s.text = append(append(append(s.text, before...), value...), after...)
 	s.Plants = append(s.Plants, Planted{with.kind, start, start + int64(len(value))})
 }
 

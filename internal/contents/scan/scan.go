@@ -194,7 +194,8 @@ func (c *collector) take(v value) {
 	c.result.Values++
 	c.place.Record, c.place.Field = v.record, v.field
 	if c.each != nil {
-		c.each(&v)
+		kept := v // else every value would be on the heap
+		c.each(&kept)
 		return
 	}
 	if c.planned(v) {

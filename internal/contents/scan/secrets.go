@@ -52,8 +52,11 @@ func newSecrets() (*secrets, error) {
 func (s *secrets) take(c *collector, v *value) {
 	if len(s.block)+len(v.text) > secretBlock {
 		next := s.full(c)
+		if next == nil {
+			next = v
+		}
 		if c.spans != nil {
-			c.spans.settle(cmp.Or(next, v).place.of(0))
+			c.spans.settle(next.place.of(0))
 		}
 	}
 	name := v.field[strings.LastIndexByte(v.field, '.')+1:]
