@@ -28,13 +28,17 @@ type Balance struct {
 	Period  string `json:"period"`
 	Cap     *Money `json:"cap,omitempty"` // nil where there is none
 	Charged Money  `json:"charged"`       // settled
-	Held    Money  `json:"held"`          // the worst case of what goes on
+	Held    Money  `json:"held"`          // the worst case of what goes on, and what is set aside for calls to come
 }
 
 // CapCertificate shows that one call was within every cap before its first byte
-// was sent. It is taken from the ledger in the same step that holds the money.
+// was sent. It is taken from the ledger in the same step that holds the money, for
+// the call alone or for a block that the call is then taken from.
 type CapCertificate struct {
-	Hold  int64     `json:"hold"` // the number of the hold in the ledger
+	Hold int64 `json:"hold"` // the number of the hold in the ledger
+	// Lease is the number of that block; 0 where there was none. All of it is in
+	// what the balances hold, as they were when it was held.
+	Lease int64     `json:"lease,omitempty"`
 	Time  time.Time `json:"time"`
 	Bound Money     `json:"bound"` // what the call can cost at most
 	// Clamp is the limit of output tokens that was written into the request

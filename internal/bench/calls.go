@@ -214,7 +214,7 @@ type purse struct{ ledger *spend.Ledger }
 // Hold implements [model.Purse].
 func (p purse) Hold(ctx context.Context, fixed, each proofbox.Money, wanted int64, detail string) (int64, proofbox.CapCertificate, error) {
 	h, err := p.ledger.Reserve(ctx, spend.Claim{Account: "runs/bench", Owner: "bench", Fixed: fixed, Each: each, Units: wanted, Least: 1, Detail: detail})
-	return h.Units, proofbox.CapCertificate{Hold: h.ID, Time: h.Time, Bound: h.Amount, Balances: h.Balances}, err
+	return h.Units, proofbox.CapCertificate{Hold: h.ID, Lease: h.Lease, Time: h.Time, Bound: h.Amount, Balances: h.Balances}, err
 }
 
 // Settle implements [model.Purse].

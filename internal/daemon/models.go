@@ -71,7 +71,7 @@ func (p purse) Hold(ctx context.Context, fixed, each proofbox.Money, wanted int6
 	if refused, ok := errors.AsType[*spend.Refused](err); ok {
 		return 0, proofbox.CapCertificate{}, fmt.Errorf("%w: %w", model.ErrNoMoney, refused)
 	}
-	return h.Units, proofbox.CapCertificate{Hold: h.ID, Time: h.Time, Bound: h.Amount, Balances: h.Balances}, err
+	return h.Units, proofbox.CapCertificate{Hold: h.ID, Lease: h.Lease, Time: h.Time, Bound: h.Amount, Balances: h.Balances}, err
 }
 
 // Settle implements [model.Purse].

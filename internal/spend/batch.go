@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // job is work that waits for a transaction.
@@ -42,27 +41,14 @@ func (l *Ledger) see(j *job) error {
 	return j.err
 }
 
-// later is see for a job that nobody waits for: most come to the disk with
-// somebody else's.
-func (l *Ledger) later(j *job) {
-	select {
-	case <-j.done:
-	case <-time.After(idleTime):
-		_ = l.see(j) // nobody waits for it
-	}
-}
-
-// idleTime is how long a job that nobody waits for may wait for company.
-const idleTime = 20 * time.Millisecond
-
 // lead has the turn: it does what waits, and gives the turn away.
 func (l *Ledger) lead() {
 	defer func() { <-l.turn }()
-	l.commit(l.take())
+	l.commit(l.takeAll())
 }
 
-// take takes all who wait.
-func (l *Ledger) take() []*job {
+// takeAll takes all who wait.
+func (l *Ledger) takeAll() []*job {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	jobs := l.waiting
@@ -83,6 +69,7 @@ func (l *Ledger) commit(jobs []*job) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.rollback())
+			l.failed(t)
 		}
 		for _, j := range jobs {
 			if err != nil {
@@ -91,7 +78,10 @@ func (l *Ledger) commit(jobs []*job) {
 			close(j.done)
 		}
 	}()
-	err = t.each(jobs)
+	if err = t.each(jobs); err == nil {
+		l.landed(t)
+		err = t.present()
+	}
 }
 
 // errBroken is what others hear where the work of one has panicked.
@@ -104,15 +94,19 @@ func (t *tx) each(jobs []*job) error {
 	if err := t.begin(t.now()); err != nil {
 		return err
 	}
+	if err := t.catchUp(); err != nil {
+		return err
+	}
 	for _, j := range jobs {
 		if err := t.do(j); err != nil {
 			return err
 		}
 	}
-	if _, err := t.write("the end", `COMMIT`); err != nil {
+	if err := t.extend(); err != nil {
 		return err
 	}
-	return t.present()
+	_, err := t.write("the end", `COMMIT`)
+	return err
 }
 
 // do does one job, or nothing of it. An error is the transaction's own.
@@ -123,7 +117,11 @@ func (t *tx) do(j *job) error {
 	if err := t.plain(`SAVEPOINT job`); err != nil {
 		return err
 	}
+	done := len(t.grabbed) + len(t.shut)
 	if j.err = j.work(t); j.err != nil {
+		if done != len(t.grabbed)+len(t.shut) {
+			return j.err // what leases have to do with is all or nothing
+		}
 		if err := t.plain(`ROLLBACK TO job`); err != nil {
 			return errors.Join(j.err, err)
 		}

@@ -2,7 +2,9 @@ package spend
 
 import (
 	"context"
+	"errors"
 	"runtime"
+	"strings"
 	"time"
 
 	"proofbox"
@@ -10,10 +12,20 @@ import (
 
 // CrashAt has every write of the ledger ask first whether the process dies
 // before the next one.
-func CrashAt(l *Ledger, step func(name string) error) { l.step = step }
+func CrashAt(l *Ledger, step func(name string) error) {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	l.step = step
+}
 
 // SetClock gives the ledger another clock.
-func SetClock(l *Ledger, now func() time.Time) { l.now = now }
+func SetClock(l *Ledger, now func() time.Time) {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = now
+}
 
 // Overspend is what the ledger would be without its check: it holds whatever is
 // asked for.
@@ -44,4 +56,49 @@ func Wait(l *Ledger, n int) {
 		}
 		runtime.Gosched()
 	}
+}
+
+// ByHand has nothing done behind the back of a test: records wait until the next
+// transaction, and a claim does not wait for the leases of others.
+func ByHand(l *Ledger) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pace, l.patience = 0, 0
+}
+
+// Patient has claims wait for the leases of others as long as it takes.
+func Patient(l *Ledger) { l.patience = time.Hour }
+
+// Tend is what happens a moment after anything else.
+func Tend(l *Ledger) error { return l.update(context.Background(), (*tx).tend) }
+
+// Kill closes a ledger as a process that dies: what is not on the disk is lost.
+func Kill(l *Ledger) error {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	l.mu.Lock()
+	l.closed, l.pace = true, 0
+	l.mu.Unlock()
+	return errors.Join(l.conn.Close(), l.db.Close())
+}
+
+// Free is what a process has set aside for an account and below, and nobody has
+// taken.
+func Free(l *Ledger, account string) (free proofbox.Money) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p, s := range l.leases {
+		if p.account == account || strings.HasPrefix(p.account, account+"/") {
+			free += s.free
+		}
+	}
+	return free
+}
+
+// Fill asks for leases as if every owner had a use for them.
+func Fill(l *Ledger, account, owner string, amount proofbox.Money) error {
+	return l.update(context.Background(), func(t *tx) error {
+		t.need(payer{account, owner}, amount)
+		return nil
+	})
 }

@@ -41,7 +41,7 @@ const calls = `SELECT h.id, h.account, h.owner, h.at, b.seq, e.seq, h.amount, h.
 // first; an empty account is all.
 func (l *Ledger) History(ctx context.Context, account string, limit int) (list []Call, err error) {
 	err = l.update(ctx, func(t *tx) error {
-		return t.calls(calls+` ORDER BY h.id DESC LIMIT ?2`, []any{account, limit}, func(c Call) { list = append(list, c) })
+		return t.calls(calls+` ORDER BY b.seq DESC LIMIT ?2`, []any{account, limit}, func(c Call) { list = append(list, c) })
 	})
 	return list, err
 }
@@ -49,7 +49,7 @@ func (l *Ledger) History(ctx context.Context, account string, limit int) (list [
 // All gives every call of an account and of those below it, in their order.
 func (l *Ledger) All(ctx context.Context, account string) (list []Call, err error) {
 	err = l.update(ctx, func(t *tx) error {
-		return t.calls(calls+` ORDER BY h.id`, []any{account}, func(c Call) {
+		return t.calls(calls+` ORDER BY b.seq`, []any{account}, func(c Call) {
 			c.Detail = "" // there may be many
 			list = append(list, c)
 		})

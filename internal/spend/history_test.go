@@ -32,22 +32,35 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// spendUntilKilled says "held" each time before it goes on, so that whoever
-// reads it knows that a hold is on the disk.
+// spendUntilKilled says "held" or, of a hold from a lease, "taken" each time before
+// it goes on, so that whoever reads it knows that it, or its lease, is on the disk.
 func spendUntilKilled(path string) {
 	l, err := spend.Open(path)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	for {
+	for range 3 {
+		go spendForEver(l)
+	}
+	spendForEver(l)
+}
+
+func spendForEver(l *spend.Ledger) {
+	for i := 0; ; i++ {
 		h, err := l.Reserve(context.Background(), spend.Claim{Account: "a/b", Owner: "x", Fixed: 7})
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
-		fmt.Println("held")
-		if err := l.Settle(context.Background(), h.ID, 3); err != nil {
+		if h.Lease == 0 {
+			fmt.Println("held")
+		} else {
+			fmt.Println("taken")
+		}
+		if i%2 == 0 {
+			l.SettleSoon(h.ID, 3)
+		} else if err := l.Settle(context.Background(), h.ID, 3); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -63,7 +76,7 @@ func TestKilledBetweenAnyTwoWrites(t *testing.T) {
 	if err := l.SetCap(t.Context(), "a", proofbox.Total, 1e9); err != nil {
 		t.Fatal(err)
 	}
-	said := 0
+	said := map[string]int{}
 	for i := range 12 {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), spenderEnv+"="+path)
@@ -76,16 +89,16 @@ func TestKilledBetweenAnyTwoWrites(t *testing.T) {
 		}
 		lines := bufio.NewScanner(out)
 		for range i*7 + 1 {
-			if !lines.Scan() || lines.Text() != "held" {
+			if !lines.Scan() || lines.Text() != "held" && lines.Text() != "taken" {
 				t.Fatalf("the spender said %q", lines.Text())
 			}
-			said++
+			said[lines.Text()]++
 		}
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		for lines.Scan() { // what it said before it died
-			said++
+			said[lines.Text()]++
 		}
 		_ = cmd.Wait() // it was killed
 		sound(t, l)
@@ -95,8 +108,8 @@ func TestKilledBetweenAnyTwoWrites(t *testing.T) {
 	}
 	r := sound(t, l)
 	charged, err := l.Charged(t.Context(), "a")
-	if err != nil || charged < proofbox.Money(3*said) || r.Open != 0 {
-		t.Errorf("charged %s for %d holds that were said, %+v, %v", charged, said, r, err)
+	if err != nil || charged < proofbox.Money(3*(said["held"]+said["taken"])) || said["taken"] == 0 || r.Open != 0 {
+		t.Errorf("charged %s for the holds that were said, %v: %+v, %v", charged, said, r, err)
 	}
 }
 
@@ -132,6 +145,9 @@ func TestLinearizable(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "spend.db")
 	ledgers := []*spend.Ledger{open(t, path), open(t, path), open(t, path)}
+	for _, l := range ledgers {
+		spend.Patient(l)
+	}
 	if err := ledgers[0].SetCap(t.Context(), "a", proofbox.Total, limit); err != nil {
 		t.Fatal(err)
 	}
@@ -146,17 +162,26 @@ func TestLinearizable(t *testing.T) {
 		})
 	}
 	var wg sync.WaitGroup
+	leased := 0
 	for client := range 6 {
 		wg.Go(func() {
 			l := ledgers[client%len(ledgers)]
-			for i := range int64(25) {
-				amount := 10 + (i*7+int64(client)*13)%50
+			for i := range int64(30) {
+				// Small ones, which are taken from leases, and some that need those of
+				// others.
+				amount := 1 + (i*7+int64(client)*13)%5
+				if i%6 == 5 {
+					amount = 40 + i
+				}
 				call := time.Since(began)
 				h, err := l.Reserve(t.Context(), spend.Claim{Account: "a/b", Owner: "x", Fixed: proofbox.Money(amount)})
 				note(client, step{amount: amount}, call, err == nil)
 				if err != nil {
 					continue
 				}
+				mu.Lock()
+				leased += min(1, int(h.Lease))
+				mu.Unlock()
 				call = time.Since(began)
 				charge := i % 2
 				if err := l.Settle(t.Context(), h.ID, proofbox.Money(charge)); err != nil {
@@ -169,6 +194,9 @@ func TestLinearizable(t *testing.T) {
 	wg.Wait()
 	if result := porcupine.CheckOperationsTimeout(account, history, 20*time.Second); result != porcupine.Ok {
 		t.Errorf("the history of %d operations is %s", len(history), result)
+	}
+	if leased == 0 {
+		t.Error("nothing was taken from a lease")
 	}
 	sound(t, ledgers[0])
 }

@@ -1,7 +1,7 @@
 // Package spend keeps accounts of money and holds each of them to its caps. What
 // a call can cost at most is held before the call is made, in one durable step
-// over every account that it counts for; what it did cost is charged when that
-// is known. At any instant, across processes and crashes, what an account has
+// over every account that it counts for, by itself or in a block for several
+// calls; what it did cost is charged when that is known. At any instant, across processes and crashes, what an account has
 // charged and held is within each of its caps: there is no other way to spend.
 //
 // Every change is an event in the ledger, from which [Ledger.Verify] works out
@@ -38,8 +38,21 @@ type Ledger struct {
 	conn       *sql.Conn            // who has the turn may use it
 	statements map[string]*sql.Stmt // who has the turn may use it
 
-	mu      sync.Mutex
-	waiting []*job // for the next transaction, guarded by mu
+	calm map[string]int64 // by tree of accounts, until when no lease is opened; who has the turn may use it
+
+	pace, patience time.Duration // 0 only in a test that does by itself what they are for
+
+	mu      sync.Mutex // taken after the turn, where both are
+	waiting []*job     // for the next transaction
+
+	// What is known here and not in the database, see lease; guarded by mu.
+	leases  map[payer]*lease
+	demand  map[payer]int // calls that are under way
+	live    map[int64]*live
+	records []*record
+	tending bool // somebody will write them
+	broken  bool // the last transaction has failed
+	closed  bool
 }
 
 // schema is the ledger's. Amounts are nano-dollars.
@@ -56,17 +69,24 @@ CREATE TABLE IF NOT EXISTS holds (
 	account TEXT NOT NULL, owner TEXT NOT NULL, at INTEGER NOT NULL, amount INTEGER NOT NULL,
 	charge INTEGER, detail TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS open_holds ON holds (owner) WHERE charge IS NULL;
+CREATE TABLE IF NOT EXISTS leases (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	account TEXT NOT NULL, owner TEXT NOT NULL, at INTEGER NOT NULL, amount INTEGER NOT NULL,
+	wanted INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS events (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT,
 	at INTEGER NOT NULL, kind TEXT NOT NULL, account TEXT NOT NULL, period TEXT NOT NULL DEFAULT '',
-	hold INTEGER NOT NULL DEFAULT 0, amount INTEGER NOT NULL, reported INTEGER);
+	hold INTEGER NOT NULL DEFAULT 0, amount INTEGER NOT NULL, reported INTEGER,
+	lease INTEGER NOT NULL DEFAULT 0);
 `
 
 // Kinds of events.
 const (
 	eventCap    = "cap"
-	eventHold   = "hold"
-	eventSettle = "settle"
+	eventHold   = "hold"   // from a lease, where it names one
+	eventSettle = "settle" // what is left goes back to a lease, where it names one
+	eventLease  = "lease"  // there is one, or more in it
+	eventClose  = "close"  // what is left in a lease is nobody's again
 )
 
 // Open opens a ledger, and makes it where there is none.
@@ -76,9 +96,13 @@ func Open(path string) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger %q: %w", path, err)
 	}
-	l := &Ledger{db: db, path: path, now: time.Now, turn: make(chan struct{}, 1), statements: map[string]*sql.Stmt{}}
+	l := &Ledger{
+		db: db, path: path, now: time.Now, turn: make(chan struct{}, 1), statements: map[string]*sql.Stmt{},
+		pace: pace, patience: patience, calm: map[string]int64{},
+		leases: map[payer]*lease{}, demand: map[payer]int{}, live: map[int64]*live{},
+	}
 	if l.conn, err = db.Conn(context.Background()); err == nil {
-		_, err = l.conn.ExecContext(context.Background(), schema)
+		err = prepare(context.Background(), l.conn)
 	}
 	if err == nil {
 		l.file, err = os.Stat(path)
@@ -87,6 +111,35 @@ func Open(path string) (*Ledger, error) {
 		return nil, errors.Join(fmt.Errorf("opening the ledger %q: %w", path, err), db.Close())
 	}
 	return l, nil
+}
+
+// version is that of the schema. Ledgers of before there were leases have 0.
+const version = 1
+
+// prepare makes the tables, or adds to them what they have not.
+func prepare(ctx context.Context, conn *sql.Conn) (err error) {
+	if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_, undone := conn.ExecContext(ctx, `ROLLBACK`)
+			err = errors.Join(err, undone)
+		}
+	}()
+	var has int
+	var old bool
+	err = conn.QueryRowContext(ctx, `SELECT user_version, EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'events') FROM pragma_user_version`).Scan(&has, &old)
+	if err == nil && has > version {
+		err = fmt.Errorf("it is of version %d, and this proofbox knows %d; use the one that has written it", has, version)
+	}
+	if err == nil && has == 0 && old {
+		_, err = conn.ExecContext(ctx, `ALTER TABLE events ADD COLUMN lease INTEGER NOT NULL DEFAULT 0`)
+	}
+	if err == nil {
+		_, err = conn.ExecContext(ctx, schema+fmt.Sprintf(`PRAGMA user_version = %d; COMMIT`, version))
+	}
+	return err
 }
 
 // present says why the ledger is not where it was opened: what is written to a
@@ -107,8 +160,15 @@ func (l *Ledger) present() error {
 func (l *Ledger) Close() error {
 	l.turn <- struct{}{}
 	defer func() { <-l.turn }()
-	l.commit(l.take())
-	return errors.Join(l.conn.Close(), l.db.Close())
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	back := &job{ctx: context.Background(), done: make(chan struct{}), work: func(t *tx) error {
+		_, err := t.giveBack(func(*lease) bool { return true })
+		return err
+	}}
+	l.commit(append(l.takeAll(), back))
+	return errors.Join(back.err, l.conn.Close(), l.db.Close())
 }
 
 // Claim is what a call may cost: a fixed part, and units of which each costs the
@@ -130,7 +190,11 @@ type Hold struct {
 	ID     int64
 	Units  int64 // how many fit
 	Amount proofbox.Money
-	// Balances are those that have a cap, after the hold was taken.
+	// Lease is the block of money that the hold was taken from; 0 where it was
+	// written down by itself.
+	Lease int64
+	// Balances are those that have a cap, after the hold was taken, or the lease
+	// was extended for the last time. They are not to be changed.
 	Balances []proofbox.Balance
 	Time     time.Time
 }
@@ -151,34 +215,66 @@ func (r *Refused) Error() string {
 
 // Reserve holds what a claim costs at most, with as many units as fit under
 // every cap of every account above; or it gives a [*Refused] and holds nothing.
-// When it returns, the hold is on the disk.
+// When it returns, the hold is on the disk, or the lease is that it was taken
+// from.
 func (l *Ledger) Reserve(ctx context.Context, c Claim) (Hold, error) {
 	if err := c.check(); err != nil {
 		return Hold{}, err
 	}
-	var h Hold
-	err := l.update(ctx, func(t *tx) error {
-		balances, err := t.capped(c.Account)
-		if err != nil {
-			return err
-		}
-		least := tightest(balances)
-		units, ok := c.fit(least.Left)
-		if !ok {
-			least.Needed = c.cost(c.Least)
-			return least
-		}
-		h = Hold{Units: units, Amount: c.cost(units), Time: time.Unix(0, t.at).UTC(), Balances: balances}
-		for i := range balances {
-			balances[i].Held += h.Amount
-		}
-		h.ID, err = t.hold(c, h.Amount)
-		return err
-	})
+	if h, ok := l.take(c); ok {
+		return h, nil
+	}
+	p := payer{c.Account, c.Owner}
+	l.starts(p)
+	h, err := l.reserve(ctx, c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err != nil {
+		l.done(p)
 		return Hold{}, err
 	}
+	l.live[h.ID] = &live{payer: p, at: h.Time.UnixNano(), amount: h.Amount}
 	return h, nil
+}
+
+// reserve is Reserve where there is no lease that has enough.
+func (l *Ledger) reserve(ctx context.Context, c Claim) (h Hold, err error) {
+	var refused *Refused
+	err = l.insist(ctx, func(t *tx, last bool) (again bool, err error) {
+		h, refused, again, err = t.reserve(c, last)
+		return again, err
+	})
+	if err == nil && refused != nil {
+		return Hold{}, refused
+	}
+	return h, err
+}
+
+// reserve holds a claim. That it is refused is no error: leases that were given
+// back to make room stay so.
+func (t *tx) reserve(c Claim, last bool) (h Hold, refused *Refused, again bool, err error) {
+	var balances []proofbox.Balance
+	var least *Refused
+	_, again, err = t.room(c.Account, func() (bool, error) {
+		balances, err = t.capped(c.Account)
+		least = tightest(balances)
+		return c.cost(c.Units) <= least.Left, err
+	}, last)
+	if err != nil || again {
+		return Hold{}, nil, again, err
+	}
+	units, ok := c.fit(least.Left)
+	if !ok {
+		least.Needed = c.cost(c.Least)
+		return Hold{}, least, false, nil
+	}
+	h = Hold{Units: units, Amount: c.cost(units), Time: time.Unix(0, t.at).UTC(), Balances: balances}
+	for i := range balances {
+		balances[i].Held += h.Amount
+	}
+	h.ID, err = t.hold(c, h.Amount)
+	t.need(payer{c.Account, c.Owner}, h.Amount)
+	return h, nil, false, err
 }
 
 // check panics on a claim that no caller can mean, and refuses one that is no
@@ -215,31 +311,42 @@ func (l *Ledger) Settle(ctx context.Context, hold int64, charge proofbox.Money) 
 	if charge < 0 {
 		panic(fmt.Sprintf("spend: a charge of %s USD", charge))
 	}
-	return l.update(ctx, func(t *tx) error { return t.settle(hold, charge) })
+	l.mu.Lock()
+	own := l.end(hold) != nil
+	l.mu.Unlock()
+	return l.update(ctx, func(t *tx) error { return t.settle(hold, charge, own) })
 }
 
 // SettleSoon is Settle without waiting for the disk. Whoever looks at the ledger
 // in this process finds the hold settled from now on; a crash before it is on the
-// disk leaves it held, to be charged in full by [Ledger.Abandon].
+// disk leaves it held, or the lease that it was taken from, to be charged in full
+// by [Ledger.Abandon]. A hold that is settled stays as it is.
 func (l *Ledger) SettleSoon(hold int64, charge proofbox.Money) {
 	if charge < 0 {
 		panic(fmt.Sprintf("spend: a charge of %s USD", charge))
 	}
-	go l.later(l.queue(context.Background(), func(t *tx) error { return t.settle(hold, charge) }))
+	l.settleSoon(hold, charge)
 }
 
 // Abandon charges every open hold of an owner who will not settle it any more,
-// in full, and says how many there were.
+// in full, and says how many there were. What other processes have set aside for
+// the owner's calls is one of them: they have died with it.
 func (l *Ledger) Abandon(ctx context.Context, owner string) (int, error) {
 	n := 0
 	err := l.update(ctx, func(t *tx) error {
+		if _, err := t.giveBack(func(s *lease) bool { return s.payer.owner == owner }); err != nil {
+			return err
+		}
+		if err := t.chargeLeases(owner); err != nil {
+			return err
+		}
 		open, err := t.open(owner)
 		if err != nil {
 			return err
 		}
 		n = len(open)
 		for _, h := range open {
-			if err := t.settle(h.id, h.amount); err != nil {
+			if err := t.settle(h.id, h.amount, false); err != nil {
 				return err
 			}
 		}
@@ -254,10 +361,16 @@ func (l *Ledger) SetCap(ctx context.Context, account string, period proofbox.Per
 	if account == "" || strings.HasPrefix(account, "/") || strings.HasSuffix(account, "/") || strings.Contains(account, "//") {
 		return fmt.Errorf("%q is not the path of an account, such as team/anna", account)
 	}
-	return l.update(ctx, func(t *tx) error { return t.setCap(account, period, amount) })
+	var refused error
+	err := l.insist(ctx, func(t *tx, last bool) (again bool, err error) {
+		refused, again, err = t.setCap(account, period, amount, last)
+		return again, err
+	})
+	return errors.Join(err, refused)
 }
 
-// Balances gives every balance, by account and period.
+// Balances gives every balance, by account and period. What is set aside for calls
+// to come is held.
 func (l *Ledger) Balances(ctx context.Context) (list []proofbox.Balance, err error) {
 	err = l.update(ctx, func(t *tx) error {
 		list, err = t.balances()

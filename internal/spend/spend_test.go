@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"proofbox"
 	"proofbox/internal/spend"
 )
@@ -228,6 +226,9 @@ func TestThousandCallersAndOneCap(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "spend.db")
 	ledgers, ctx := []*spend.Ledger{open(t, path), open(t, path)}, t.Context()
+	for _, l := range ledgers {
+		spend.Patient(l)
+	}
 	const limit, each = 2500, 10
 	if err := ledgers[0].SetCap(ctx, "team", proofbox.Total, limit); err != nil {
 		t.Fatal(err)
@@ -253,180 +254,6 @@ func TestThousandCallersAndOneCap(t *testing.T) {
 		t.Errorf("%d callers had money for %d", got, limit/each)
 	}
 	sound(t, ledgers[1])
-}
-
-// errCrash is the death of the process.
-var errCrash = errors.New("the process dies")
-
-// TestModel draws histories of caps, holds, settlements and crashes between any
-// two writes, and holds the ledger against a model that fits on a page.
-func TestModel(t *testing.T) {
-	t.Parallel()
-	base := t.TempDir()
-	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp(base, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := &model{t: t, path: filepath.Join(dir, "spend.db"), holds: map[int64]held{}, spent: map[string]proofbox.Money{}, caps: map[string]proofbox.Money{}}
-		m.reopen()
-		defer func() { _ = m.ledger.Close() }()
-		t.Repeat(map[string]func(*rapid.T){
-			"cap": m.cap, "reserve": m.reserve, "settle": m.settle, "restart": func(*rapid.T) { m.reopen() },
-			"": m.check,
-		})
-	})
-}
-
-// model is what the ledger should be: total caps only, in three accounts.
-type model struct {
-	t      *rapid.T
-	path   string
-	ledger *spend.Ledger
-	left   int // writes before the next crash
-	holds  map[int64]held
-	spent  map[string]proofbox.Money // charged and held, by account
-	caps   map[string]proofbox.Money
-}
-
-type held struct {
-	account string
-	amount  proofbox.Money
-}
-
-func above(account string) []string {
-	if account == "a" {
-		return []string{"a"}
-	}
-	return []string{"a", account}
-}
-
-// reopen is the next process. It may die, too.
-func (m *model) reopen() {
-	if m.ledger != nil {
-		_ = m.ledger.Close()
-	}
-	l, err := spend.Open(m.path)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.ledger = l
-	if err := spend.Alter(context.Background(), l, `PRAGMA synchronous = off`); err != nil { // the host does not crash
-		m.t.Fatal(err)
-	}
-	m.arm()
-}
-
-// arm draws when the process dies next.
-func (m *model) arm() {
-	m.left = rapid.IntRange(1, 60).Draw(m.t, "writes before the crash")
-	spend.CrashAt(m.ledger, func(string) error {
-		if m.left--; m.left == 0 {
-			return errCrash
-		}
-		return nil
-	})
-}
-
-// survived says whether a step happened; after a crash it has not.
-func (m *model) survived(err error) bool {
-	if errors.Is(err, errCrash) {
-		m.reopen()
-		return false
-	}
-	return true
-}
-
-func (m *model) cap(t *rapid.T) {
-	account := rapid.SampledFrom([]string{"a", "a/b", "a/c"}).Draw(t, "account")
-	amount := proofbox.Money(rapid.Int64Range(0, 1000).Draw(t, "cap"))
-	err := m.ledger.SetCap(context.Background(), account, proofbox.Total, amount)
-	if !m.survived(err) {
-		return
-	}
-	if (err == nil) != (amount >= m.spent[account]) {
-		t.Fatalf("a cap of %d where %d is spent: %v", amount, m.spent[account], err)
-	}
-	if err == nil {
-		m.caps[account] = amount
-	}
-}
-
-func (m *model) reserve(t *rapid.T) {
-	c := spend.Claim{
-		Account: rapid.SampledFrom([]string{"a/b", "a/c"}).Draw(t, "account"), Owner: "x",
-		Fixed: proofbox.Money(rapid.Int64Range(0, 200).Draw(t, "fixed")), Each: proofbox.Money(rapid.Int64Range(0, 5).Draw(t, "each")),
-		Least: rapid.Int64Range(0, 5).Draw(t, "least"),
-	}
-	c.Units = c.Least + rapid.Int64Range(0, 100).Draw(t, "more")
-	h, err := m.ledger.Reserve(context.Background(), c)
-	if !m.survived(err) {
-		return
-	}
-	want, fits := c.Units, true
-	for want >= c.Least && !m.fits(c.Account, spend.Cost(c, want)) {
-		want--
-	}
-	if want < c.Least {
-		fits = false
-	}
-	if (err == nil) != fits || fits && h.Units != want {
-		t.Fatalf("%+v: held %+v, %v; want %d units, %t", c, h, err, want, fits)
-	}
-	if err == nil {
-		m.holds[h.ID] = held{c.Account, h.Amount}
-		m.count(c.Account, h.Amount)
-	}
-}
-
-func (m *model) fits(account string, amount proofbox.Money) bool {
-	for _, a := range above(account) {
-		if limit, ok := m.caps[a]; ok && m.spent[a]+amount > limit {
-			return false
-		}
-	}
-	return true
-}
-
-func (m *model) count(account string, amount proofbox.Money) {
-	for _, a := range above(account) {
-		m.spent[a] += amount
-	}
-}
-
-func (m *model) settle(t *rapid.T) {
-	for id, h := range m.holds {
-		charge := proofbox.Money(rapid.Int64Range(0, int64(h.amount)+10).Draw(t, "charge"))
-		err := m.ledger.Settle(context.Background(), id, charge)
-		if !m.survived(err) {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		delete(m.holds, id)
-		m.count(h.account, min(charge, h.amount)-h.amount)
-		return
-	}
-}
-
-// check looks at the ledger without a chance to die.
-func (m *model) check(t *rapid.T) {
-	spend.CrashAt(m.ledger, nil)
-	defer m.arm()
-	r := sound(t, m.ledger)
-	if r.Open != len(m.holds) {
-		t.Fatalf("%d holds are open, want %d", r.Open, len(m.holds))
-	}
-	list, err := m.ledger.Balances(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range list {
-		if b.Period == string(proofbox.Total) && b.Charged+b.Held != m.spent[b.Account] {
-			t.Fatalf("%+v, want %d in all", b, m.spent[b.Account])
-		}
-	}
 }
 
 // BenchmarkReserveAndSettle is what a call pays for being held and settled, alone

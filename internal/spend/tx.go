@@ -19,6 +19,11 @@ type tx struct {
 	*Ledger
 	ctx context.Context
 	at  int64 // nanoseconds since 1970: now, but never before what was
+
+	grabbed  []*record // that were written
+	shut     []*lease  // that were given back
+	needs    map[payer]proofbox.Money
+	extended []extension
 }
 
 // begin takes the time. A clock that was set back must not give a day its money
@@ -193,8 +198,27 @@ func (t *tx) hold(c Claim, amount proofbox.Money) (int64, error) {
 	if err := t.count(c.Account, t.at, 0, amount); err != nil {
 		return 0, err
 	}
-	_, err = t.write("an event", `INSERT INTO events (at, kind, account, hold, amount) VALUES (?, ?, ?, ?, ?)`, t.at, eventHold, c.Account, id, amount)
-	return id, err
+	return id, t.event(entry{kind: eventHold, account: c.Account, hold: id, amount: amount})
+}
+
+// entry is what an event says.
+type entry struct {
+	kind, account, period string
+	hold, lease           int64
+	amount                proofbox.Money
+	reported              *proofbox.Money
+}
+
+func (t *tx) event(e entry) error {
+	_, err := t.write("an event", `INSERT INTO events (at, kind, account, period, hold, amount, reported, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		t.at, e.kind, e.account, e.period, e.hold, e.amount, e.reported, e.lease)
+	return err
+}
+
+// changed says whether a write has found what it was for.
+func changed(r sql.Result) bool {
+	n, err := r.RowsAffected()
+	return err != nil || n > 0
 }
 
 // count changes the balances of an account and of those above it, in the periods
@@ -207,19 +231,19 @@ func (t *tx) count(account string, at int64, charged, held proofbox.Money) error
 	return err
 }
 
-// settle charges a hold. What it counts for are the periods in which it was
-// taken.
-func (t *tx) settle(hold int64, charge proofbox.Money) error {
-	var account string
+// settle charges a hold, which may be this process's own. What it counts for are
+// the periods in which it was taken.
+func (t *tx) settle(hold int64, charge proofbox.Money, own bool) error {
+	var account, owner string
 	var at int64
 	var amount proofbox.Money
 	var before sql.NullInt64
-	found, err := t.one(`SELECT account, at, amount, charge FROM holds WHERE id = ?`, []any{hold}, []any{&account, &at, &amount, &before})
+	found, err := t.one(`SELECT account, owner, at, amount, charge FROM holds WHERE id = ?`, []any{hold}, []any{&account, &owner, &at, &amount, &before})
 	if err != nil {
 		return err
 	}
 	if !found {
-		return fmt.Errorf("the ledger has no hold %d", hold)
+		return fmt.Errorf("%w: the ledger has no hold %d", errSettled, hold)
 	}
 	reported := charge
 	charge = min(charge, amount)
@@ -227,7 +251,12 @@ func (t *tx) settle(hold int64, charge proofbox.Money) error {
 		return nil
 	}
 	if before.Valid {
-		return fmt.Errorf("hold %d is settled already, with %s USD", hold, proofbox.Money(before.Int64))
+		return fmt.Errorf("%w: hold %d is settled already, with %s USD", errSettled, hold, proofbox.Money(before.Int64))
+	}
+	if !own && charge < amount {
+		if err := t.nobodys(payer{account, owner}, hold); err != nil {
+			return err
+		}
 	}
 	if _, err := t.write("a settlement", `UPDATE holds SET charge = ? WHERE id = ?`, charge, hold); err != nil {
 		return err
@@ -235,10 +264,27 @@ func (t *tx) settle(hold int64, charge proofbox.Money) error {
 	if err := t.count(account, at, charge, -amount); err != nil {
 		return err
 	}
-	_, err = t.write("an event", `INSERT INTO events (at, kind, account, hold, amount, reported) VALUES (?, ?, ?, ?, ?, ?)`,
-		t.at, eventSettle, account, hold, charge, reported)
+	return t.event(entry{kind: eventSettle, account: account, hold: hold, amount: charge, reported: &reported})
+}
+
+// nobodys refuses to free what another process may have taken from its lease, and will
+// take again when the hold is settled there.
+func (t *tx) nobodys(p payer, hold int64) error {
+	own := int64(0)
+	t.mu.Lock()
+	if s := t.leases[p]; s != nil {
+		own = s.id
+	}
+	t.mu.Unlock()
+	other, err := t.one(`SELECT id FROM leases WHERE account = ? AND owner = ? AND id <> ?`, []any{p.account, p.owner, own}, []any{new(int64)})
+	if err == nil && other {
+		err = fmt.Errorf("%w: hold %d is of another process, which has to settle it, or all that is %s's has to be abandoned", errSettled, hold, p.owner)
+	}
 	return err
 }
+
+// errSettled is that there is nothing to settle.
+var errSettled = errors.New("nothing is held")
 
 // openHold is a hold that is not settled.
 type openHold struct {
@@ -256,26 +302,32 @@ func (t *tx) open(owner string) (holds []openHold, err error) {
 	return holds, err
 }
 
-func (t *tx) setCap(account string, period proofbox.Period, amount proofbox.Money) error {
+// setCap caps an account. That the account is over it already is refused, and no
+// error, see reserve.
+func (t *tx) setCap(account string, period proofbox.Period, amount proofbox.Money, last bool) (refused error, again bool, err error) {
 	i := slices.Index(proofbox.Periods, period)
 	if i < 0 || amount < 0 {
 		panic(fmt.Sprintf("spend: a cap of %s USD in each %q", amount, period))
 	}
 	span := spans(t.at)[i]
 	var charged, held proofbox.Money
-	if _, err := t.one(`SELECT charged, held FROM balances WHERE account = ? AND period = ?`, []any{account, span}, []any{&charged, &held}); err != nil {
-		return err
+	spent := func() (bool, error) {
+		_, err := t.one(`SELECT charged, held FROM balances WHERE account = ? AND period = ?`, []any{account, span}, []any{&charged, &held})
+		return charged+held <= amount, err
 	}
-	if charged+held > amount {
+	ok, again, err := t.room(account, spent, last)
+	if err != nil || again {
+		return nil, again, err
+	}
+	if !ok {
 		return fmt.Errorf("%s has already spent %s USD in %s and holds %s USD more; a cap can be %s USD or above",
-			account, charged, span, held, charged+held)
+			account, charged, span, held, charged+held), false, nil
 	}
 	if _, err := t.write("a cap", `INSERT INTO caps (account, period, amount) VALUES (?, ?, ?)
 		ON CONFLICT DO UPDATE SET amount = excluded.amount`, account, string(period), amount); err != nil {
-		return err
+		return nil, false, err
 	}
-	_, err := t.write("an event", `INSERT INTO events (at, kind, account, period, amount) VALUES (?, ?, ?, ?, ?)`, t.at, eventCap, account, string(period), amount)
-	return err
+	return nil, false, t.event(entry{kind: eventCap, account: account, period: string(period), amount: amount})
 }
 
 // balances gives every balance, and every cap of an account that has none.
