@@ -34,13 +34,9 @@ type lease struct {
 // payer is who takes holds.
 type payer struct{ account, owner string }
 
-// tree is the account above all others of a payer. Leases can only be in each
-// other's way beneath the same one.
-func (p payer) tree() string { return treeOf(p.account) }
-
-func treeOf(account string) string {
-	top, _, _ := strings.Cut(account, "/")
-	return top
+// within says whether what an account spends counts for another, too.
+func within(account, other string) bool {
+	return account == other || strings.HasPrefix(account, other+"/")
 }
 
 // Bounds of leases.

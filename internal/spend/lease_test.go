@@ -210,6 +210,26 @@ func TestLeaseIsGivenUpToOthers(t *testing.T) {
 	sound(t, l)
 }
 
+// TestLeaseOfOneIsNotTheOthersLoss: who has spent all of a cap that is its own takes
+// nothing from others, however often it asks.
+func TestLeaseOfOneIsNotTheOthersLoss(t *testing.T) {
+	t.Parallel()
+	l := fresh(t)
+	spend.ByHand(l)
+	busy(t, l, 1000)
+	if err := l.SetCap(t.Context(), "team/bob", proofbox.Total, 5); err != nil {
+		t.Fatal(err)
+	}
+	c := claim(10, 0, 0, 0)
+	c.Account, c.Owner = "team/bob", "bob"
+	if _, err := l.Reserve(t.Context(), c); err == nil {
+		t.Fatal("bob has 5")
+	}
+	if free := spend.Free(l, "team/anna"); free != 30 {
+		t.Errorf("%d are set aside for anna after bob was refused", free)
+	}
+}
+
 // TestLeaseOfTheDeadIsNotWaitedForLong: who needs what a dead process had set aside
 // is refused in the end, and nobody is for ever.
 func TestLeaseOfTheDeadIsNotWaitedForLong(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"proofbox"
@@ -174,7 +175,7 @@ func (t *tx) need(p payer, amount proofbox.Money) {
 // transaction.
 func (t *tx) extend() error {
 	for p, amount := range t.needs {
-		if t.at < t.calm[p.tree()] {
+		if slices.ContainsFunc(scopes(p.account), func(account string) bool { return t.at < t.calm[account] }) {
 			continue
 		}
 		if err := t.extendOne(p, amount); err != nil {
@@ -377,7 +378,7 @@ func (t *tx) tend() error {
 			wanted[s.id] = w
 		}
 		if w {
-			t.calm[s.payer.tree()] = t.at + int64(calmTime)
+			t.calm[s.payer.account] = t.at + int64(calmTime)
 		}
 	}
 	now := t.at
@@ -397,41 +398,42 @@ func (t *tx) own() (list []*lease) {
 	return list
 }
 
-// ask asks other processes for their leases in a tree of accounts, and says
-// whether there are any.
-func (t *tx) ask(tree string) (bool, error) {
+// ask asks other processes for their leases beneath an account, and says whether
+// there are any.
+func (t *tx) ask(account string) (bool, error) {
 	var others int
-	if _, err := t.one(`SELECT COUNT(*) FROM leases WHERE `+inTree, []any{tree}, []any{&others}); err != nil || others == 0 {
+	if _, err := t.one(`SELECT COUNT(*) FROM leases WHERE `+beneath, []any{account}, []any{&others}); err != nil || others == 0 {
 		return false, err
 	}
-	_, err := t.write("a lease", `UPDATE leases SET wanted = 1 WHERE wanted = 0 AND `+inTree, tree)
-	t.calm[tree] = t.at + int64(calmTime)
+	_, err := t.write("a lease", `UPDATE leases SET wanted = 1 WHERE wanted = 0 AND `+beneath, account)
+	t.calm[account] = t.at + int64(calmTime)
 	return true, err
 }
 
-// inTree finds the leases beneath an account.
-const inTree = `substr(account || '/', 1, length(?1) + 1) = ?1 || '/'`
+// beneath finds the leases of an account and of those below it.
+const beneath = `substr(account || '/', 1, length(?1) + 1) = ?1 || '/'`
 
-// room says whether there is enough, and makes room where there is not: by giving
-// back what this process has set aside, and by asking others to. It may be worth
-// to try again then, unless that was the last time.
-func (t *tx) room(account string, enough func() (bool, error), last bool) (ok, again bool, err error) {
-	if ok, err = enough(); ok || err != nil {
-		return ok, false, err
-	}
-	given, err := t.giveBack(func(s *lease) bool { return s.payer.tree() == treeOf(account) })
-	if err != nil {
-		return false, false, err
-	}
-	if given {
-		if ok, err = enough(); ok || err != nil {
-			return ok, false, err
+// room makes room where there is not enough: by giving back what this process has
+// set aside beneath the account that is short, and by asking others to. It may be
+// worth to try again then, unless that was the last time.
+func (t *tx) room(short func() (account string, err error), last bool) (ok, again bool, err error) {
+	for {
+		account, err := short()
+		if account == "" || err != nil {
+			return err == nil, false, err
 		}
+		given, err := t.giveBack(func(s *lease) bool { return within(s.payer.account, account) })
+		if err != nil {
+			return false, false, err
+		}
+		if given {
+			continue
+		}
+		if !last {
+			again, err = t.ask(account)
+		}
+		return false, again, err
 	}
-	if !last {
-		again, err = t.ask(treeOf(account))
-	}
-	return false, again, err
 }
 
 // insist does work until it does not want to be done again, or patience is over.

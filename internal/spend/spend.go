@@ -38,7 +38,7 @@ type Ledger struct {
 	conn       *sql.Conn            // who has the turn may use it
 	statements map[string]*sql.Stmt // who has the turn may use it
 
-	calm map[string]int64 // by tree of accounts, until when no lease is opened; who has the turn may use it
+	calm map[string]int64 // by account, until when no lease is opened beneath it; who has the turn may use it
 
 	pace, patience time.Duration // 0 only in a test that does by itself what they are for
 
@@ -255,10 +255,12 @@ func (l *Ledger) reserve(ctx context.Context, c Claim) (h Hold, err error) {
 func (t *tx) reserve(c Claim, last bool) (h Hold, refused *Refused, again bool, err error) {
 	var balances []proofbox.Balance
 	var least *Refused
-	_, again, err = t.room(c.Account, func() (bool, error) {
+	_, again, err = t.room(func() (short string, err error) {
 		balances, err = t.capped(c.Account)
-		least = tightest(balances)
-		return c.cost(c.Units) <= least.Left, err
+		if least = tightest(balances); c.cost(c.Units) > least.Left {
+			short = least.Account
+		}
+		return short, err
 	}, last)
 	if err != nil || again {
 		return Hold{}, nil, again, err

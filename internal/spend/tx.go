@@ -311,11 +311,13 @@ func (t *tx) setCap(account string, period proofbox.Period, amount proofbox.Mone
 	}
 	span := spans(t.at)[i]
 	var charged, held proofbox.Money
-	spent := func() (bool, error) {
-		_, err := t.one(`SELECT charged, held FROM balances WHERE account = ? AND period = ?`, []any{account, span}, []any{&charged, &held})
-		return charged+held <= amount, err
-	}
-	ok, again, err := t.room(account, spent, last)
+	ok, again, err := t.room(func() (short string, err error) {
+		_, err = t.one(`SELECT charged, held FROM balances WHERE account = ? AND period = ?`, []any{account, span}, []any{&charged, &held})
+		if charged+held > amount {
+			short = account
+		}
+		return short, err
+	}, last)
 	if err != nil || again {
 		return nil, again, err
 	}
