@@ -195,7 +195,7 @@ func (p Program) ask(ctx context.Context, answer, order any, args ...string) err
 // knows its order.
 func (p Program) command(ctx context.Context, memory string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.Path, args...)
-	cmd.Env = []string{"GOMEMLIMIT=" + memory}
+	cmd.Env = []string{"GOMEMLIMIT=" + memory, "GOMAXPROCS=1"} // it does one thing after the other; a second processor would only look for work
 	cmd.SysProcAttr = alone()
 	return cmd
 }

@@ -113,13 +113,19 @@ func (a *automaton) made(anywhere bool) *automaton {
 		a.within = a.closure(nil, a.begin, 0)
 	}
 	var bounds [symbols]bool
+	split := func(first, last rune) {
+		bounds[min(first, otherRune)], bounds[min(last+1, otherRune)] = true, true
+	}
 	for i := range a.insts {
-		in := &a.insts[i]
-		if in.Op < syntax.InstRune {
-			continue
-		}
-		for r := 1; r <= otherRune; r++ {
-			bounds[r] = bounds[r] || in.MatchRune(rune(r)) != in.MatchRune(rune(r-1))
+		switch in := &a.insts[i]; {
+		case in.Op == syntax.InstRuneAnyNotNL:
+			split('\n', '\n')
+		case in.Op >= syntax.InstRune && len(in.Rune) == 1:
+			split(in.Rune[0], in.Rune[0])
+		case in.Op >= syntax.InstRune:
+			for r := 0; r+1 < len(in.Rune); r += 2 {
+				split(in.Rune[r], in.Rune[r+1])
+			}
 		}
 	}
 	bounds[endOfText] = true

@@ -265,24 +265,50 @@ func (d *documentReader) take(field string, v value) {
 // scalar reads a number or a word.
 func (d *documentReader) scalar(field string) error {
 	start := d.in.at
-	word, err := d.in.until(inScalar, 400, d.in.scratch[:0])
-	if err != nil && !errors.Is(err, io.EOF) {
+	text, err := d.word()
+	if err != nil {
 		return err
 	}
-	d.in.keep(word)
-	text := d.in.text(word)
 	switch {
 	case text == "true" || text == "false" || text == "null":
 		return nil
-	case len(word) == 0 || word[0] != '-' && (word[0] < '0' || word[0] > '9') || len(word) == 400:
+	case text == "" || text[0] != '-' && (text[0] < '0' || text[0] > '9') || len(text) == maxScalar:
 		return errDocument
 	}
 	d.take(field, value{text: text, place: position{base: start}})
 	return nil
 }
 
+// maxScalar is how long a number may be, in bytes.
+const maxScalar = 400
+
+// word reads up to what ends a number or a word.
+func (d *documentReader) word() (string, error) {
+	if ahead := d.in.ahead(); len(ahead) > maxScalar {
+		i := inScalar.length(ahead[:maxScalar])
+		text := d.in.text(ahead[:i])
+		d.in.skip(i)
+		return text, nil
+	}
+	word, err := d.in.until(inScalar, maxScalar, d.in.scratch[:0])
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	d.in.keep(word)
+	return d.in.text(word), nil
+}
+
 // pieces reads the rest of a string and gives it, decoded, in pieces.
 func (d *documentReader) pieces(give func(value)) error {
+	if ahead := d.in.ahead(); len(ahead) < maxText {
+		if i := inString.length(ahead); i < len(ahead) && ahead[i] == '"' { // it is there as a whole, without an escape
+			start, text := d.in.at, d.in.text(ahead[:i])
+			d.in.check(ahead[:i], start)
+			d.in.skip(i + 1)
+			give(value{text: text, place: position{base: start}})
+			return nil
+		}
+	}
 	start, seen := d.in.at, 0
 	buf := d.in.scratch[:0]
 	defer func() { d.in.keep(buf) }()
