@@ -134,7 +134,11 @@ func (e *entry) alarm(names []string) {
 		return
 	}
 	e.edit(func(c *proofbox.Call) {
-		where := strings.TrimSpace(fmt.Sprintf("%s %s:%d%s", c.Method, c.Host, c.Port, c.Path))
+		host := c.Host
+		if c.Port > 0 { // a model has none
+			host = fmt.Sprintf("%s:%d", c.Host, c.Port)
+		}
+		where := strings.TrimSpace(c.Method + " " + host + c.Path)
 		c.Alarm = "the placeholder of " + strings.Join(names, ", ") + " was sent to where its secret is not for"
 		e.ledger.alarms = append(e.ledger.alarms, c.Alarm+": "+where)
 		e.ledger.alarms = e.ledger.alarms[:min(len(e.ledger.alarms), maxAlarms)]

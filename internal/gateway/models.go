@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 
 	"proofbox"
 )
@@ -11,7 +13,14 @@ import (
 func (g *Gateway) models(w http.ResponseWriter, r *http.Request) {
 	entry := g.ledger.open(proofbox.Call{Host: "models", Method: r.Method, Path: short(r.URL.Path)})
 	defer entry.close(nil)
-	r.Body = &heard{r.Body, g.config.Incoming("the context of a model", r.Body), entry}
+	spotter := g.vault.spotter()
+	r.Body = &heard{r.Body, io.TeeReader(g.config.Incoming("the context of a model", r.Body), spotter), entry}
+	defer func() {
+		// No secret is for a model, which is told all that its agent has seen.
+		spotted := slices.Sorted(maps.Keys(spotter.found))
+		entry.left(spotted)
+		entry.alarm(spotted)
+	}()
 	g.config.Models.ServeHTTP(&told{w, entry}, r)
 }
 

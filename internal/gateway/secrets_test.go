@@ -171,6 +171,42 @@ func TestPlaceholderElsewhere(t *testing.T) {
 	}
 }
 
+// TestPlaceholderInTheContextOfAModel: a model is told the placeholder that an agent
+// has read out of its environment, and whoever looks hears of it.
+func TestPlaceholderInTheContextOfAModel(t *testing.T) {
+	t.Parallel()
+	secret, err := gateway.NewSecret(proofbox.SecretUse{Name: "TOKEN"}, theSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told string
+	g := gateway.New(gateway.Config{
+		Upload: 1 << 20, Secrets: []gateway.Secret{secret},
+		Models: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			told = string(body)
+		}),
+	})
+	for body, alarms := range map[string]int{"nothing of it": 0, strings.Repeat("x", 40_000) + secret.Placeholder: 1} {
+		ask(t, g, fmt.Sprintf("POST /v1/x HTTP/1.1\r\nHost: models\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body))
+		if told != body || len(g.Alarms()) < alarms {
+			t.Errorf("the model was told %.20q, and there are %d alarms", told, len(g.Alarms()))
+		}
+	}
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+	if len(g.Alarms()) != 1 || !strings.HasSuffix(g.Alarms()[0], ": POST models/v1/x") {
+		t.Errorf("alarms: %q", g.Alarms())
+	}
+	calls, _ := g.Calls()
+	for _, c := range calls {
+		if (c.Sent > 40_000) != (len(c.Placeholders) == 1 && c.Alarm != "") {
+			t.Errorf("the ledger: %+v", c)
+		}
+	}
+}
+
 // TestNotWithoutTLS: a secret for HTTPS is not sent in the open, nor to a name
 // that nobody may connect to.
 func TestNotWithoutTLS(t *testing.T) {
