@@ -18,9 +18,12 @@ type asleep struct {
 
 func (a asleep) Examine(ctx context.Context, path string) (*Scanned, error) {
 	found, err := a.Program.Examine(ctx, path)
+	if err != nil {
+		return nil, err
+	}
 	p := found.Planted
 	p.Missed, p.Bound = a.missed, float64(a.missed)/float64(p.Values)
-	return found, err
+	return found, nil
 }
 
 // TestAwake: a set is not sealed by a scan that misses too much, a seal does not count

@@ -37,6 +37,8 @@ const nameMemory = 0x53564d41 // PR_SET_VMA
 func ReaderProfile(pid int) *specs.LinuxSeccomp {
 	return filter(slices.Concat(memories(), []specs.LinuxSyscall{
 		{Names: reader, Action: specs.ActAllow},
+		// A program that was linked with C's library makes its threads by clone where this is unknown.
+		{Names: []string{"clone3"}, Action: specs.ActErrno, ErrnoRet: new(uint(unix.ENOSYS))},
 		allow("clone", masked(0, newNamespaces|unix.CLONE_PARENT|unix.CLONE_THREAD, unix.CLONE_THREAD)),
 		allow("tgkill", equal(0, uint64(pid))),
 		allow("prctl", equal(0, nameMemory)),
