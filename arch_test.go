@@ -86,6 +86,7 @@ var layers = map[string]layer{
 	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/harvest", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
 	"internal/box/cgroup":  {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
 	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},
+	"internal/cell":        {ours: []string{"internal/box/seccomp"}, theirs: []string{locks, sys}, why: "what reads hostile data shuts itself in, by one way"},
 	"internal/box/seccomp": {theirs: []string{oci, sys, net}, why: "the profile is data, or a program for the kernel"},
 	"internal/box/boxtest": {ours: []string{".", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/image"}, theirs: []string{sys}, why: "the conformance suite runs any runtime"},
 	"internal/box/posture": {ours: []string{".", "internal/box/jail"}, why: "what the host's /proc says of a process, whatever wall it is behind"},
@@ -128,8 +129,8 @@ var layers = map[string]layer{
 	"cmd/proofbox":          {ours: []string{"internal/cli"}, why: "main is one line"},
 	"cmd/proofbox-init":     {ours: []string{"internal/door/guest", "internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
 	"cmd/proofbox-attack":   {ours: []string{"internal/breakout/order"}, theirs: []string{sys}, why: "what attacks knows nothing of what it attacks"},
-	"cmd/proofbox-syntax":   {ours: []string{".", "internal/syntax"}, theirs: []string{syntax, locks, sys}, why: "the rules of all languages, and hostile text, are in no other program"},
-	"cmd/proofbox-contents": {ours: []string{".", "internal/box/seccomp", "internal/contents", "internal/contents/mask", "internal/contents/mess", "internal/contents/plant", "internal/contents/scan", "internal/contents/synth", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{locks, sys}, why: "what reads hostile data, and its large tables, are in no other program"},
+	"cmd/proofbox-syntax":   {ours: []string{".", "internal/cell", "internal/syntax"}, theirs: []string{syntax}, why: "the rules of all languages, and hostile text, are in no other program"},
+	"cmd/proofbox-contents": {ours: []string{".", "internal/cell", "internal/contents", "internal/contents/mask", "internal/contents/mess", "internal/contents/plant", "internal/contents/scan", "internal/contents/synth", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{locks, sys}, why: "what reads hostile data, and its large tables, are in no other program"},
 	"cmd/proofbox-jail":     {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
 }
 

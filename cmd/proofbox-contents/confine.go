@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"unsafe"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"
 
 	"proofbox"
-	"proofbox/internal/box/seccomp"
+	"proofbox/internal/cell"
 	"proofbox/internal/contents"
 )
 
@@ -20,39 +18,11 @@ import (
 // 512 MiB that it should need, because what is set aside counts, too.
 const maxData = 1 << 30
 
-// confine takes from this process what its order does not need: all files but those
-// that it reads and the folders that it writes to, programs, the network, signals to
-// others, and all system calls but those of a program that reads and writes files. What it
-// reads is hostile, and who starts it may be root. Where the kernel's
-// Landlock is older than a part of that, or missing, that part is missing.
+// confine leaves this process what its order needs. What it reads is hostile, and who starts it
+// may be root.
 func confine(args []string) error {
-	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: maxData, Max: maxData}); err != nil {
-		return fmt.Errorf("bounding what looks at data: %w", err)
-	}
-	if err := landlock.V11.BestEffort().Restrict(needs(args)...); err != nil {
+	if err := cell.Enter(maxData, needs(args)...); err != nil {
 		return fmt.Errorf("confining what looks at data: %w", err)
-	}
-	if err := filterCalls(); err != nil {
-		return fmt.Errorf("confining what looks at data to the system calls that it needs: %w", err)
-	}
-	return nil
-}
-
-// filterCalls has the kernel refuse all threads of this process the calls that they do not need.
-func filterCalls() error {
-	filter, err := seccomp.Compile(seccomp.ReaderProfile(os.Getpid()))
-	if err != nil {
-		return err
-	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return err
-	}
-	program := unix.SockFprog{Len: uint16(len(filter) / unix.SizeofSockFilter), Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0]))}
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
-	if errno != 0 {
-		return errno
 	}
 	return nil
 }

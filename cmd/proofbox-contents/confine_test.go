@@ -27,6 +27,7 @@ var attempts = map[string]func(dir string) error{
 	"start a program":     func(string) error { return exec.Command("/bin/true").Run() },
 	"connect":             func(string) error { return second(net.Dial("tcp", os.Getenv("LISTENER"))) },
 	"signal its parent":   func(string) error { return unix.Kill(os.Getppid(), 0) },
+	"limit its parent":    func(string) error { return unix.Prlimit(os.Getppid(), unix.RLIMIT_CORE, nil, &unix.Rlimit{}) },
 }
 
 // calls are what Landlock does not stop.

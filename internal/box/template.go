@@ -22,8 +22,8 @@ import (
 	"proofbox/internal/box/jail"
 )
 
-// A template is a guest that was saved when it had booted and waited to be
-// woken. Every box of its kind continues from there, on a private view of the
+// A template is a guest that was saved when it had booted, had rehearsed its
+// wake-up and waited for it. Every box of its kind continues from there, on a private view of the
 // saved memory and a copy of the scratch that the guest had mounted. It holds
 // nothing of any run.
 //

@@ -37,11 +37,12 @@ const (
 // that was started by this name as process 1 is the kernel's.
 const Program = "/init"
 
-// ReadyLine is what the console says when the guest waits to be woken. Until
-// then it has seen nothing that tells it from another guest with the same
+// ReadyLine is what the console says when the guest waits to be woken. Until it
+// is, it has seen nothing that tells it from another guest with the same
 // kernel, root and size, so here it can be saved, with its scratch. Whatever
-// can be done before, is: an emulated processor translates all code anew when it
-// continues, and that is what waking takes its time for.
+// can be done before, is, and what cannot is rehearsed: an emulated processor
+// translates all code anew when it continues, and that is what waking takes its
+// time for.
 const ReadyLine = "proofbox: ready"
 
 // Boot runs the machine to its end and does not return. A machine that cannot
