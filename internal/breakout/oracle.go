@@ -180,9 +180,9 @@ func parts(kind string) Oracle {
 }
 
 // namespacesOf gives the namespaces of a kind that the threads of a process are
-// in, each once and the main thread's first; none where it has ended.
+// in, each once; none where it has ended.
 func namespacesOf(pid int, kind string) (all []string, err error) {
-	for _, task := range append([]string{fmt.Sprintf("/proc/%d", pid)}, tasksOf(pid)...) {
+	for _, task := range tasksOf(pid) {
 		space, err := os.Readlink(task + "/ns/" + kind)
 		if errors.Is(err, fs.ErrPermission) {
 			return all, unseen(pid)
@@ -198,11 +198,11 @@ func namespacesOf(pid int, kind string) (all []string, err error) {
 // what the wall promises.
 func status(field, promised string) Oracle {
 	return during("whether "+field+" of a process of the box is not "+promised, func(a *attempt) (string, error) {
-		return a.eachProcess(func(pid int) (string, error) {
-			if value, ok := statusOf(pid, field); ok && value != promised {
-				return fmt.Sprintf("%s of process %d is %s", field, pid, value), nil
+		return a.eachTask(func(task string) string {
+			if value := fieldOf(task+"/status", field); value != "" && value != promised {
+				return fmt.Sprintf("%s of %s is %s", field, task, value)
 			}
-			return "", nil
+			return ""
 		})
 	})
 }
@@ -238,4 +238,18 @@ func (a *attempt) eachProcess(look func(pid int) (string, error)) (string, error
 		}
 	}
 	return "", nil
+}
+
+// eachTask looks at every thread of every process of the box, by its folder in
+// /proc: what belongs to a thread, as credentials, namespaces and a personality
+// do, another one of its process need not have.
+func (a *attempt) eachTask(look func(task string) string) (string, error) {
+	return a.eachProcess(func(pid int) (string, error) {
+		for _, task := range tasksOf(pid) {
+			if evidence := look(task); evidence != "" {
+				return evidence, nil
+			}
+		}
+		return "", nil
+	})
 }

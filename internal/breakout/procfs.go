@@ -201,13 +201,13 @@ func netlinkOf(family int) Oracle {
 // all the words; "{token}" stands for the attempt's.
 func mounted(words ...string) Oracle {
 	return during("whether the box has a mount of "+strings.Join(words, " "), func(a *attempt) (string, error) {
-		return a.eachMount(func(pid int, line string) string {
+		return a.eachMount(func(task, line string) string {
 			for _, w := range words {
 				if !strings.Contains(line, strings.ReplaceAll(w, "{token}", a.token)) {
 					return ""
 				}
 			}
-			return fmt.Sprintf("process %d has the mount %q", pid, strings.TrimSpace(line))
+			return fmt.Sprintf("%s has the mount %q", task, strings.TrimSpace(line))
 		})
 	})
 }
@@ -215,61 +215,61 @@ func mounted(words ...string) Oracle {
 // writableMount looks for a mount point of the box that can be written.
 func writableMount(point string) Oracle {
 	return during("whether the mount "+point+" of the box is writable", func(a *attempt) (string, error) {
-		return a.eachMount(func(pid int, line string) string {
+		return a.eachMount(func(task, line string) string {
 			f := strings.Fields(line)
 			if len(f) < 6 || f[4] != point || slices.Contains(strings.Split(f[5], ","), "ro") {
 				return ""
 			}
-			return fmt.Sprintf("process %d sees %s with %s", pid, point, f[5])
+			return fmt.Sprintf("%s sees %s with %s", task, point, f[5])
 		})
 	})
 }
 
-func (a *attempt) eachMount(look func(pid int, line string) string) (string, error) {
-	return a.eachProcess(func(pid int) (string, error) {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+func (a *attempt) eachMount(look func(task, line string) string) (string, error) {
+	return a.eachTask(func(task string) string {
+		text, err := os.ReadFile(task + "/mountinfo")
 		if err != nil {
-			return "", nil // it has ended
+			return "" // it has ended
 		}
 		for line := range strings.Lines(string(text)) {
-			if evidence := look(pid, line); evidence != "" {
-				return evidence, nil
+			if evidence := look(task, line); evidence != "" {
+				return evidence
 			}
 		}
-		return "", nil
+		return ""
 	})
 }
 
 // unmounted looks whether a mount point is missing from a process of the box.
 func unmounted(point string) Oracle {
 	return during("whether the mount "+point+" of the box is gone", func(a *attempt) (string, error) {
-		return a.eachProcess(func(pid int) (string, error) {
-			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+		return a.eachTask(func(task string) string {
+			text, err := os.ReadFile(task + "/mountinfo")
 			if err != nil || len(text) == 0 || strings.Contains(string(text), " "+point+" ") {
-				return "", nil
+				return ""
 			}
-			return fmt.Sprintf("process %d has no mount at %s", pid, point), nil
+			return fmt.Sprintf("%s has no mount at %s", task, point)
 		})
 	})
 }
 
-// differs looks for a process of the box for which a file of /proc/PID says
-// something else than for the others.
+// differs looks for a thread of the box for which a file of /proc/PID/task/TID
+// says something else than for the others.
 func differs(file, what string) Oracle {
-	return during("whether a process of the box has another "+what+" than the others", func(a *attempt) (string, error) {
+	return during("whether a thread of the box has another "+what+" than the others", func(a *attempt) (string, error) {
 		first := ""
-		return a.eachProcess(func(pid int) (string, error) {
-			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+		return a.eachTask(func(task string) string {
+			text, err := os.ReadFile(task + "/" + file)
 			if err != nil || len(text) == 0 {
-				return "", nil // it has ended
+				return "" // it has ended
 			}
 			if first == "" {
 				first = string(text)
 			}
 			if string(text) != first {
-				return fmt.Sprintf("process %d has another %s than the others", pid, what), nil
+				return fmt.Sprintf("%s has another %s than the others", task, what)
 			}
-			return "", nil
+			return ""
 		})
 	})
 }
@@ -363,12 +363,12 @@ func hardLimit(pid int, name string) int64 {
 // rootOnHost looks for a process of the box that is the host's root.
 func rootOnHost() Oracle {
 	return during("whether a process of the box is the host's root", func(a *attempt) (string, error) {
-		return a.eachProcess(func(pid int) (string, error) {
-			value, ok := statusOf(pid, "Uid")
-			if ok && slices.Contains(strings.Fields(value), "0") {
-				return fmt.Sprintf("process %d is the host's user 0 (%s)", pid, strings.Join(strings.Fields(value), " ")), nil
+		return a.eachTask(func(task string) string {
+			users := strings.Fields(fieldOf(task+"/status", "Uid"))
+			if slices.Contains(users, "0") {
+				return fmt.Sprintf("%s is the host's user 0 (%s)", task, strings.Join(users, " "))
 			}
-			return "", nil
+			return ""
 		})
 	})
 }
@@ -376,17 +376,17 @@ func rootOnHost() Oracle {
 // mapsRoot looks whether user 0 of the box is user 0 of the host.
 func mapsRoot() Oracle {
 	return during("whether user 0 of the box is the host's", func(a *attempt) (string, error) {
-		return a.eachProcess(func(pid int) (string, error) {
-			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/uid_map", pid))
+		return a.eachTask(func(task string) string {
+			text, err := os.ReadFile(task + "/uid_map")
 			if err != nil {
-				return "", nil // it has ended
+				return "" // it has ended
 			}
 			for line := range strings.Lines(string(text)) {
 				if f := strings.Fields(line); len(f) == 3 && f[0] == "0" && f[1] == "0" {
-					return fmt.Sprintf("process %d maps %s", pid, strings.Join(f, " ")), nil
+					return fmt.Sprintf("%s maps %s", task, strings.Join(f, " "))
 				}
 			}
-			return "", nil
+			return ""
 		})
 	})
 }

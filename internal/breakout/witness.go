@@ -74,12 +74,12 @@ func hostDisk() Oracle {
 // movedRoot looks for a process of the box whose root is a folder of the box's.
 func movedRoot() Oracle {
 	return during("whether a process of the box has another root", func(a *attempt) (string, error) {
-		return a.eachProcess(func(pid int) (string, error) {
-			root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", pid))
+		return a.eachTask(func(task string) string {
+			root, err := os.Readlink(task + "/root")
 			if err != nil || root == "/" {
-				return "", nil
+				return "" // it has ended
 			}
-			return fmt.Sprintf("the root of process %d is %s", pid, root), nil
+			return fmt.Sprintf("the root of %s is %s", task, root)
 		})
 	})
 }
@@ -93,12 +93,12 @@ func addressed() Oracle {
 			return "", fmt.Errorf("reading the token: %w", err)
 		}
 		address := fmt.Sprintf("10.%d.%d.%d", mark[0], mark[1], mark[2])
-		return a.eachProcess(func(pid int) (string, error) {
-			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/fib_trie", pid))
+		return a.eachTask(func(task string) string {
+			text, err := os.ReadFile(task + "/net/fib_trie")
 			if err == nil && strings.Contains(string(text), " "+address+"\n") {
-				return "the box's network has the address " + address, nil
+				return "the box's network has the address " + address
 			}
-			return "", nil
+			return ""
 		})
 	})
 }
