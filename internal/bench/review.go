@@ -58,24 +58,19 @@ func (b *bench) change(ctx context.Context, dir, script string) (id string, err 
 
 // keeps compares a keep of many files with a loop that writes as many under other
 // names and renames them, with one sync, and checks nothing. Both leave their disk
-// synced.
+// synced. Each round has new folders: a file system looks longer for a place where
+// many files have just been removed, as by an undo.
 func (b *bench) keeps(ctx context.Context) error {
-	dir, plain := filepath.Join(b.dir, "kept"), filepath.Join(b.dir, "plain")
-	text := make([]byte, 4_000)
-	for _, folder := range []string{dir, plain} {
-		for i := range keptFiles {
-			path := filepath.Join(folder, strconv.Itoa(i/100), strconv.Itoa(i))
-			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, append(text, strconv.Itoa(i)...), 0o644)); err != nil {
-				return err
-			}
-		}
-	}
-	id, err := b.change(ctx, dir, "for f in */*; do echo more >>$f; done")
-	if err != nil {
-		return err
-	}
 	var keeps, loops []time.Duration
-	for range keptRounds {
+	for i := range keptRounds {
+		dir, plain := filepath.Join(b.dir, fmt.Sprint("kept", i)), filepath.Join(b.dir, fmt.Sprint("plain", i))
+		if err := errors.Join(manyFiles(dir), manyFiles(plain)); err != nil {
+			return err
+		}
+		id, err := b.change(ctx, dir, "for f in */*; do echo more >>$f; done")
+		if err != nil {
+			return err
+		}
 		unix.Sync()
 		began := time.Now()
 		receipt, err := b.client.Keep(ctx, id, proofbox.KeepRequest{All: true})
@@ -83,12 +78,9 @@ func (b *bench) keeps(ctx context.Context) error {
 			return errors.Join(err, fmt.Errorf("%d changes were kept", len(receipt.Kept)))
 		}
 		keeps = append(keeps, time.Since(began))
-		if _, err := b.client.Undo(ctx, id, proofbox.UndoRequest{}); err != nil {
-			return err
-		}
 		unix.Sync()
 		began = time.Now()
-		if err := renameLoop(dir, plain); err != nil {
+		if err := renameLoop(plain); err != nil {
 			return err
 		}
 		loops = append(loops, time.Since(began))
@@ -101,19 +93,34 @@ func (b *bench) keeps(ctx context.Context) error {
 	return nil
 }
 
-func renameLoop(from, to string) error {
+// manyFiles makes a folder of files of 4 KB.
+func manyFiles(dir string) error {
+	text := make([]byte, 4_000)
 	for i := range keptFiles {
-		name := filepath.Join(strconv.Itoa(i/100), strconv.Itoa(i))
-		data, err := os.ReadFile(filepath.Join(from, name))
+		path := keptFile(dir, i)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, append(text, strconv.Itoa(i)...), 0o644)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func keptFile(dir string, i int) string {
+	return filepath.Join(dir, strconv.Itoa(i/100), strconv.Itoa(i))
+}
+
+func renameLoop(dir string) error {
+	for i := range keptFiles {
+		path := keptFile(dir, i)
+		data, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		path := filepath.Join(to, name)
 		if err := errors.Join(os.WriteFile(path+".new", append(data, "more\n"...), 0o644), os.Rename(path+".new", path)); err != nil {
 			return err
 		}
 	}
-	fd, err := unix.Open(to, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}

@@ -191,8 +191,11 @@ func (d *Daemon) writing(ctx context.Context, run *proofbox.Run, c *workspace.Ch
 	}
 	// What was written is recorded also where it has failed half way, and where
 	// whoever asked has gone.
-	err = errors.Join(err, d.recordKeep(context.WithoutCancel(ctx), run, c, kind, receipt, err))
-	return receipt, errors.Join(err, d.endKeeping(run.ID, c))
+	ending := d.recordKeep(context.WithoutCancel(ctx), run, c, kind, receipt, err)
+	if err != nil {
+		return receipt, errors.Join(err, ending, d.endKeeping(run.ID, c))
+	}
+	return receipt, errors.Join(ending, d.store.unmarkKeeping(run.ID))
 }
 
 // endKeeping takes the mark away where nothing is left to be done.

@@ -103,7 +103,7 @@ func (s step) still(dir *folder, base string) error {
 		return nil
 	case now == nil || s.seen == nil || now.ino != s.seen.ino || now.kind() != s.seen.kind():
 		return errChanged
-	case now.kind() != unix.S_IFDIR && !now.same(s.seen):
+	case now.kind() != unix.S_IFDIR && !now.same(&s.seen.entry):
 		return errChanged
 	}
 	return nil
@@ -192,20 +192,26 @@ func (t *target) ensure(p string) error {
 	if err := unix.Mkdirat(dir.fd, base, 0o755); err != nil {
 		return err
 	}
-	var like unix.Stat_t
-	if err := unix.Fstat(dir.fd, &like); err != nil {
+	heir, err := ownerOf(dir.fd)
+	if err != nil {
 		return err
 	}
-	return give(dir, base, &like)
+	return give(dir, base, heir)
 }
 
 // give makes a new name belong to whom another belongs. Only root can give, and
 // only root's runs need it.
-func give(dir *folder, base string, like *unix.Stat_t) error {
+func give(dir *folder, base string, o owner) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	return unix.Fchownat(dir.fd, base, int(like.Uid), int(like.Gid), unix.AT_SYMLINK_NOFOLLOW)
+	return unix.Fchownat(dir.fd, base, int(o.uid), int(o.gid), unix.AT_SYMLINK_NOFOLLOW)
+}
+
+func ownerOf(fd int) (owner, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	return owner{st.Uid, st.Gid}, err
 }
 
 // place chooses the temporary names: each in the nearest folder above its path
@@ -280,11 +286,9 @@ func (t *target) usable(dir string, leaving, known map[string]bool) bool {
 // everything that it will have: bytes, owner, attributes, mode. It inherits from the
 // path that it will replace, or the owner of the folder that it will be in.
 func (c *Changes) stageOne(t *target, s step) error {
-	var like unix.Stat_t
-	if err := t.stat(string(s.change.Path), &like); err != nil {
-		if err := t.statNearest(string(s.change.Path), &like); err != nil {
-			return err
-		}
+	heir, err := t.heir(s)
+	if err != nil {
+		return err
 	}
 	dir, temp, err := t.parent(s.temp)
 	if err != nil {
@@ -295,21 +299,21 @@ func (c *Changes) stageOne(t *target, s step) error {
 		if err := unix.Symlinkat(string(e.Target), dir.fd, temp); err != nil {
 			return err
 		}
-		return give(dir, temp, &like)
+		return give(dir, temp, heir)
 	}
-	return c.stageFile(t, s, dir, temp, &like)
+	return c.stageFile(t, s, dir, temp, heir)
 }
 
-func (c *Changes) stageFile(t *target, s step, dir *folder, temp string, like *unix.Stat_t) error {
+func (c *Changes) stageFile(t *target, s step, dir *folder, temp string, heir owner) error {
 	out, err := c.create(dir, temp, s.change.After)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	if err := give(dir, temp, like); err != nil {
+	if err := give(dir, temp, heir); err != nil {
 		return err
 	}
-	if s.seen != nil && s.seen.kind() == unix.S_IFREG {
+	if s.seen != nil && s.seen.kind() == unix.S_IFREG && !s.seen.plain {
 		if err := t.copyAttributes(out, string(s.change.Path)); err != nil {
 			return err
 		}
@@ -318,23 +322,23 @@ func (c *Changes) stageFile(t *target, s step, dir *folder, temp string, like *u
 	return unix.Fchmod(int(out.Fd()), statMode(s.change.After.Mode)&0o7777)
 }
 
-// stat looks at a path of the original, not at what a link points to.
-func (t *target) stat(p string, st *unix.Stat_t) error {
-	dir, base, err := t.parent(p)
-	if err != nil {
-		return err
+// heir gives whom what a step makes will belong to.
+func (t *target) heir(s step) (owner, error) {
+	if s.seen != nil {
+		return s.seen.owner, nil
 	}
-	return errors.Join(unix.Fstatat(dir.fd, base, st, unix.AT_SYMLINK_NOFOLLOW), dir.Close())
-}
-
-// statNearest looks at the nearest folder above a path that there is.
-func (t *target) statNearest(p string, st *unix.Stat_t) error {
-	for dir := range folders(p) {
-		if err := t.stat(dir, st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			return nil
+	for p := range folders(string(s.change.Path)) {
+		dir, base, err := t.parent(p)
+		if err != nil {
+			continue
+		}
+		seen, err := lookAt(dir.fd, base)
+		dir.Close()
+		if err == nil && seen != nil && seen.kind() == unix.S_IFDIR {
+			return seen.owner, nil
 		}
 	}
-	return unix.Fstat(t.root, st)
+	return ownerOf(t.root)
 }
 
 // copyAttributes copies the extended attributes of a file that is replaced, but
@@ -425,11 +429,7 @@ func rename(from *folder, temp string, to *folder, base string, flags uint) erro
 // create makes a new file with a stored file's bytes, and gives it open. The bytes
 // are verified once more: what is applied is what was shown.
 func (c *Changes) create(dir *folder, name string, e proofbox.Entry) (*os.File, error) {
-	blob, err := c.blob(e.Digest)
-	if err != nil {
-		return nil, err
-	}
-	in, err := os.Open(blob)
+	in, err := c.openBlob(e.Digest)
 	if err != nil {
 		return nil, err
 	}

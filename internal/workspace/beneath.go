@@ -58,12 +58,16 @@ func resolve(at int, p string, flags uint64) (int, error) {
 	return -1, unix.EAGAIN
 }
 
-// openFile opens a regular file below a folder for reading; a FIFO does not
-// make it wait.
+// openFile opens a regular file below a folder for reading; a FIFO does not make it
+// wait. The flag that sees to that goes once it is open, or the runtime would try to
+// wait for each file with epoll(7).
 func openFile(root int, p string) (*os.File, error) {
 	fd, err := openBeneath(root, p, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), p), nil
 }

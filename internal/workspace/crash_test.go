@@ -280,7 +280,7 @@ func TestInterruptedKeepLeavesWhatSomebodyElseHasChanged(t *testing.T) {
 	c := s.collect(t)
 	_, err := s.keep(c)
 	must(t, err)
-	r := value[*record](t)(c.readRecord("000001.json"))
+	r := value[*record](t)(c.readRecord(1))
 	must(t, c.enter(r, committed)) // as if it had been killed just now
 	plant(t, s.original, map[string]string{"a": "1", "b": "mine"})
 	c = value[*Changes](t)(Load(s.store))

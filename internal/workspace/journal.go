@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -72,43 +74,68 @@ func (c *Changes) enter(r *record, stage string) error {
 	return nil
 }
 
-// records reads all records, the oldest first.
-func (c *Changes) records() ([]*record, error) {
+// numbers lists the records that there are, the newest first.
+func (c *Changes) numbers() ([]int, error) {
 	names, err := os.ReadDir(filepath.Join(c.dir, keepsDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the journals: %w", err)
 	}
-	var list []*record
+	var list []int
 	for _, name := range names {
-		if !strings.HasSuffix(name.Name(), ".json") {
+		digits, ok := strings.CutSuffix(name.Name(), ".json")
+		if !ok {
 			continue // the beginning of one that was never put in place
 		}
-		r, err := c.readRecord(name.Name())
-		if err != nil {
-			return nil, fmt.Errorf("reading the journal %q: %w", name.Name(), err)
+		n, err := strconv.Atoi(digits)
+		if err != nil || filepath.Base(c.recordPath(n)) != name.Name() {
+			return nil, fmt.Errorf("the journal %q has a name that none is given", name.Name())
 		}
-		list = append(list, r)
+		list = append(list, n)
 	}
+	slices.SortFunc(list, func(a, b int) int { return b - a })
 	return list, nil
 }
 
-func (c *Changes) readRecord(name string) (*record, error) {
-	f, err := os.Open(filepath.Join(c.dir, keepsDir, name))
+// records reads the records, the newest first, as far as somebody asks for them:
+// each may be as long as a run has changes.
+func (c *Changes) records() iter.Seq2[*record, error] {
+	return func(yield func(*record, error) bool) {
+		list, err := c.numbers()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, n := range list {
+			r, err := c.readRecord(n)
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (c *Changes) readRecord(n int) (*record, error) {
+	r, err := decodeRecord(c.recordPath(n))
+	if err == nil && r.N != n {
+		err = errors.New("it has another's number")
+	}
+	if err == nil {
+		err = r.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the journal %06d.json: %w", n, err)
+	}
+	return r, nil
+}
+
+func decodeRecord(path string) (*record, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	var r record
-	if err := json.NewDecoder(io.LimitReader(f, maxIndex)).Decode(&r); err != nil {
-		return nil, err
-	}
-	if filepath.Base(c.recordPath(r.N)) != name {
-		return nil, errors.New("it has another's number")
-	}
-	return &r, r.check()
+	return &r, json.NewDecoder(io.LimitReader(f, maxIndex)).Decode(&r)
 }
 
 // check holds what was read against what is ever written: a journal that names
@@ -149,13 +176,13 @@ func (c *Changes) newRecord(original string, steps []step) (*record, error) {
 	if err := c.makeKeeps(); err != nil {
 		return nil, fmt.Errorf("making the folder of the journals: %w", err)
 	}
-	all, err := c.records()
+	before, err := c.numbers()
 	if err != nil {
 		return nil, err
 	}
 	r := &record{Version: storeVersion, N: 1, Original: original, Nonce: rand.Text()}
-	if len(all) > 0 {
-		r.N = all[len(all)-1].N + 1
+	if len(before) > 0 {
+		r.N = before[0] + 1
 	}
 	for _, s := range steps {
 		r.Steps = append(r.Steps, recordStep{Path: s.change.Path, Before: s.change.Before, After: s.change.After, Hunks: s.hunks})
@@ -329,18 +356,29 @@ func between(c proofbox.Change, now proofbox.Entry) bool {
 	return false
 }
 
-// interrupted gives the records that were begun and not ended.
-func (c *Changes) interrupted() ([]*record, error) {
-	all, err := c.records()
-	return slices.DeleteFunc(all, func(r *record) bool {
-		return r.Stage != staging && r.Stage != committed && r.Stage != reverting
-	}), err
+// interrupted gives the record that was begun and not ended, nil where there is
+// none. It can only be the newest: whoever begins one has ended that first.
+func (c *Changes) interrupted() (*record, error) {
+	list, err := c.numbers()
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	r, err := c.readRecord(list[0])
+	if err != nil || !r.open() {
+		return nil, err
+	}
+	return r, nil
+}
+
+// open says whether a record was begun and not ended.
+func (r *record) open() bool {
+	return r.Stage == staging || r.Stage == committed || r.Stage == reverting
 }
 
 // Interrupted says whether a keep was begun and not ended.
 func (c *Changes) Interrupted() (bool, error) {
 	open, err := c.interrupted()
-	return len(open) > 0, err
+	return open != nil, err
 }
 
 // Recover ends keeps that were interrupted by the death of their process: those
@@ -348,10 +386,10 @@ func (c *Changes) Interrupted() (bool, error) {
 // where there was none, or where its process still lives.
 func (c *Changes) Recover() (bool, error) {
 	open, err := c.interrupted()
-	if err != nil || len(open) == 0 {
+	if err != nil || open == nil {
 		return false, err
 	}
-	t, err := openTarget(open[0].Original)
+	t, err := openTarget(open.Original)
 	if _, ok := errors.AsType[*BusyError](err); ok {
 		return false, nil
 	}
@@ -366,13 +404,11 @@ func (c *Changes) Recover() (bool, error) {
 // say settled.
 func (c *Changes) recoverIn(t *target) error {
 	open, err := c.interrupted()
-	if err != nil {
+	if err != nil || open == nil {
 		return err
 	}
-	for _, r := range open {
-		if err := c.resume(t, r); err != nil {
-			return fmt.Errorf("ending an interrupted keep in %q: %w", r.Original, err)
-		}
+	if err := c.resume(t, open); err != nil {
+		return fmt.Errorf("ending an interrupted keep in %q: %w", open.Original, err)
 	}
 	return nil
 }
@@ -396,13 +432,11 @@ func (c *Changes) resume(t *target, r *record) error {
 
 // conclude notes in the store what a record has written.
 func (c *Changes) conclude(r *record) error {
-	for _, s := range r.Steps {
-		if err := c.keptStep(s, r.Undoes == 0); err != nil {
-			return err
-		}
+	if err := c.keptSteps(r.Steps, r.Undoes == 0); err != nil {
+		return err
 	}
 	if r.Undoes > 0 {
-		old, err := c.readRecord(filepath.Base(c.recordPath(r.Undoes)))
+		old, err := c.readRecord(r.Undoes)
 		if err == nil {
 			err = c.enter(old, undone)
 		}
@@ -410,23 +444,40 @@ func (c *Changes) conclude(r *record) error {
 			return err
 		}
 	}
-	return errors.Join(c.saveDecisions(), c.save(), c.enter(r, finished))
+	return c.enter(r, finished)
 }
 
-// keptStep notes that a step is in the original, or not any more.
-func (c *Changes) keptStep(s recordStep, kept bool) error {
-	at, ok := c.find(string(s.Path))
-	if !ok {
-		return nil
+// keptSteps notes, on the disk, that steps are in the original, or not any more.
+func (c *Changes) keptSteps(steps []recordStep, kept bool) error {
+	hunks := false
+	for _, s := range steps {
+		at, ok := c.find(string(s.Path))
+		if !ok {
+			continue
+		}
+		change := &c.list.Changes[at]
+		if len(s.Hunks) == 0 || !kept {
+			change.Kept = kept
+		}
+		if len(s.Hunks) == 0 && kept {
+			continue
+		}
+		hunks = true
+		if err := c.keptHunks(*change, s, kept); err != nil {
+			return err
+		}
 	}
-	change := &c.list.Changes[at]
-	if len(s.Hunks) == 0 || !kept {
-		change.Kept = kept
+	if hunks {
+		if err := c.saveDecisions(); err != nil {
+			return err
+		}
 	}
-	if len(s.Hunks) == 0 && kept {
-		return nil
-	}
-	d, err := c.about(*change)
+	return c.save()
+}
+
+// keptHunks notes that hunks of a change are in the original, or not any more.
+func (c *Changes) keptHunks(change proofbox.Change, s recordStep, kept bool) error {
+	d, err := c.about(change)
 	if err != nil {
 		return err
 	}

@@ -146,10 +146,9 @@ func (c *Changes) write(ctx context.Context, t *target, p *plan, undoes int, beg
 	if err := c.carryOut(ctx, t, r, p.steps); err != nil {
 		return err
 	}
+	var done []recordStep
 	for _, w := range p.done {
-		if err := c.keptStep(recordStep{Path: w.Path, Hunks: w.hunks}, undoes == 0); err != nil {
-			return err
-		}
+		done = append(done, recordStep{Path: w.Path, Hunks: w.hunks})
 		w.After = result(w.Change)
 		todo = append(todo, w.Change)
 	}
@@ -158,10 +157,10 @@ func (c *Changes) write(ctx context.Context, t *target, p *plan, undoes int, beg
 	}
 	slices.SortFunc(todo, byPath)
 	receipt.Kept, receipt.Merged = todo, p.merged
-	if len(p.done) == 0 {
+	if len(done) == 0 {
 		return nil
 	}
-	return errors.Join(c.saveDecisions(), c.save())
+	return c.keptSteps(done, undoes == 0)
 }
 
 func byPath(a, b proofbox.Change) int { return strings.Compare(string(a.Path), string(b.Path)) }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
@@ -81,13 +80,9 @@ func (c *Changes) bytes(e proofbox.Entry) ([]byte, error) {
 	default:
 		return nil, nil
 	}
-	path, err := c.blob(e.Digest)
+	f, err := c.openBlob(e.Digest)
 	if err != nil {
 		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading a stored file: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxLiteral+1))

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -209,13 +208,9 @@ func (p *Proposal) Open(e proofbox.Entry) (io.ReadCloser, error) {
 	if e.Kind == proofbox.Symlink {
 		return io.NopCloser(strings.NewReader(string(e.Target))), nil
 	}
-	path, err := p.changes.blob(e.Digest)
+	f, err := p.changes.openBlob(e.Digest)
 	if err != nil {
 		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading a stored file: %w", err)
 	}
 	return f, nil
 }

@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"proofbox"
 )
@@ -257,11 +260,11 @@ func (c *Changes) Tally() proofbox.Tally {
 // Discard removes what is left of the changes. What an undo of earlier keeps
 // needs stays.
 func (c *Changes) Discard() error {
-	all, err := c.records()
-	if err == nil && len(all) == 0 {
+	records, err := c.numbers()
+	if err == nil && len(records) == 0 {
 		err = os.RemoveAll(c.dir)
 	} else if err == nil {
-		err = c.discardBut(all)
+		err = c.dropUnrecorded()
 	}
 	if err != nil {
 		return fmt.Errorf("discarding the changes: %w", err)
@@ -269,10 +272,13 @@ func (c *Changes) Discard() error {
 	return nil
 }
 
-// discardBut removes the changes and all bytes that no record has.
-func (c *Changes) discardBut(records []*record) error {
+// dropUnrecorded removes the changes and all bytes that no record has.
+func (c *Changes) dropUnrecorded() error {
 	needed := map[string]bool{}
-	for _, r := range records {
+	for r, err := range c.records() {
+		if err != nil {
+			return err
+		}
 		for _, s := range r.Steps {
 			for _, e := range []proofbox.Entry{s.Before, s.After} {
 				hexed, _ := strings.CutPrefix(e.Digest, digestPrefix)
@@ -306,6 +312,20 @@ func digestHex(digest string) (string, error) {
 func (c *Changes) blob(digest string) (string, error) {
 	hexed, err := digestHex(digest)
 	return filepath.Join(c.dir, blobsDir, hexed), err
+}
+
+// openBlob opens the bytes with a digest. There may be as many as a run has changes,
+// and [os.Open] asks the kernel more about each than is needed for a plain file.
+func (c *Changes) openBlob(digest string) (*os.File, error) {
+	path, err := c.blob(digest)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("reading a stored file: %w", &fs.PathError{Op: "open", Path: path, Err: err})
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // put stores an open file's bytes under the digest of what was stored, and gives
@@ -387,13 +407,9 @@ func (c *Changes) text(e proofbox.Entry) (text string, ok bool, err error) {
 	if e.Size > maxText || e.Digest == "" {
 		return "", false, nil
 	}
-	path, err := c.blob(e.Digest)
+	f, err := c.openBlob(e.Digest)
 	if err != nil {
 		return "", false, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", false, fmt.Errorf("reading a stored file: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxText+1))

@@ -96,7 +96,7 @@ func (t *target) parent(p string) (*folder, string, error) {
 // will have.
 type step struct {
 	change proofbox.Change
-	seen   *entry    // as it was checked; nil where there was nothing
+	seen   *sight    // as it was checked; nil where there was nothing
 	hunks  selection // those that are kept, of a change that is not kept whole
 	temp   string    // where the new file or link is until then
 }
@@ -108,8 +108,18 @@ type wish struct {
 	hunks selection
 }
 
+// sight is what is at a path of the original, as it was looked at. Its change time
+// holds for the rest, too.
+type sight struct {
+	entry
+	owner owner
+	plain bool // a file that is known to have no extended attributes
+}
+
+type owner struct{ uid, gid uint32 }
+
 // look describes what is at a path of the original now.
-func (t *target) look(p string) (proofbox.Entry, *entry, error) {
+func (t *target) look(p string) (proofbox.Entry, *sight, error) {
 	absent := proofbox.Entry{Kind: proofbox.Absent}
 	dir, base, err := t.parent(p)
 	if errors.Is(err, unix.ENOENT) {
@@ -128,7 +138,7 @@ func (t *target) look(p string) (proofbox.Entry, *entry, error) {
 }
 
 // lookAt gives the identity of a name in a folder; nil where there is none.
-func lookAt(dirfd int, name string) (*entry, error) {
+func lookAt(dirfd int, name string) (*sight, error) {
 	var st unix.Stat_t
 	err := unix.Fstatat(dirfd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	if errors.Is(err, unix.ENOENT) {
@@ -137,13 +147,14 @@ func lookAt(dirfd int, name string) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &entry{
-		mode: st.Mode, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(), ino: st.Ino, nlink: st.Nlink,
+	return &sight{
+		entry: entry{mode: st.Mode, size: st.Size, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(), ino: st.Ino, nlink: st.Nlink},
+		owner: owner{st.Uid, st.Gid},
 	}, nil
 }
 
 // describe gives the entry of a name in a folder.
-func (t *target) describe(dirfd int, name string, seen *entry) (proofbox.Entry, error) {
+func (t *target) describe(dirfd int, name string, seen *sight) (proofbox.Entry, error) {
 	mode := permission(seen.mode)
 	switch seen.kind() {
 	case unix.S_IFDIR:
@@ -160,6 +171,8 @@ func (t *target) describe(dirfd int, name string, seen *entry) (proofbox.Entry, 
 		return proofbox.Entry{}, err
 	}
 	defer f.Close()
+	names, err := attributeNames(f)
+	seen.plain = err == nil && len(names) == 0
 	digest, err := digestOf(f, seen.size)
 	return proofbox.Entry{Kind: proofbox.File, Mode: mode, Size: seen.size, Digest: digest}, err
 }
@@ -206,7 +219,7 @@ func (c *Changes) plan(ctx context.Context, t *target, chosen []wish, prefer pro
 }
 
 // planOne plans one path, which is something now.
-func (c *Changes) planOne(t *target, p *plan, w wish, now proofbox.Entry, seen *entry, prefer proofbox.Side, conflicts *ConflictError) error {
+func (c *Changes) planOne(t *target, p *plan, w wish, now proofbox.Entry, seen *sight, prefer proofbox.Side, conflicts *ConflictError) error {
 	want := result(w.Change)
 	if now != w.Before && now != want && now.Kind == proofbox.File {
 		if err := c.store(t, string(w.Path), now); err != nil {

@@ -58,13 +58,12 @@ func (c *Changes) Undo(ctx context.Context, o UndoOptions) (proofbox.KeepReceipt
 
 // lastKeep gives the last keep that is still in the original.
 func (c *Changes) lastKeep() (*record, error) {
-	all, err := c.records()
-	if err != nil {
-		return nil, err
-	}
-	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].Stage == finished && all[i].Undoes == 0 {
-			return all[i], nil
+	for r, err := range c.records() {
+		if err != nil {
+			return nil, err
+		}
+		if r.Stage == finished && r.Undoes == 0 {
+			return r, nil
 		}
 	}
 	return nil, &NothingToUndoError{}
