@@ -20,6 +20,10 @@ applied, which the key a does. What would run on this machine later is marked wi
 ! and wants a yes of its own, after it was looked at. The key ? lists the keys.
 With paths, only what is there is on the screen; applying is about all that was decided.`
 
+// screenFPS is how often a second the screen is drawn where it has changed: a key waits
+// for the next time.
+const screenFPS = 120
+
 func (a *app) reviewCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "review RUN [PATH…]", Short: "Decide on the screen what to keep of a run", Long: reviewLong,
@@ -28,7 +32,8 @@ func (a *app) reviewCommand() *cobra.Command {
 			if len(args) == 0 {
 				return oneRun(cmd, args)
 			}
-			if !isTerminal(a.stdin) || !isTerminal(a.stdout) {
+			terminal, ok := terminalOf(a.stdin)
+			if !ok || !isTerminal(a.stdout) {
 				return errors.New("a review needs a terminal; scripts use `proofbox diff --json` and `proofbox keep --hunk`")
 			}
 			paths, err := a.paths(cmd.Context(), args[0], args[1:])
@@ -39,7 +44,7 @@ func (a *app) reviewCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := tea.NewProgram(screen, tea.WithContext(cmd.Context()), tea.WithInput(a.stdin), tea.WithOutput(a.stdout)).Run(); err != nil {
+			if _, err := tea.NewProgram(screen, tea.WithContext(cmd.Context()), tea.WithInput(review.Keys{File: terminal}), tea.WithOutput(a.stdout), tea.WithFPS(screenFPS)).Run(); err != nil {
 				return fmt.Errorf("reviewing: %w", err)
 			}
 			return nil

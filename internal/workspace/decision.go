@@ -145,8 +145,12 @@ func (c *Changes) Decide(r proofbox.ChoiceRequest) error {
 		if err != nil {
 			return err
 		}
+		named := map[string]bool{}
+		for _, p := range r.Paths {
+			named[cleanPath(p)] = true
+		}
 		for _, change := range selected {
-			if err := c.decideWhole(change, r); err != nil {
+			if err := c.decideWhole(change, r.Choice, named[string(change.Path)]); err != nil {
 				return err
 			}
 		}
@@ -201,9 +205,10 @@ func (c *Changes) allow(a proofbox.Allowance) error {
 	return err
 }
 
-func (c *Changes) decideWhole(change proofbox.Change, r proofbox.ChoiceRequest) error {
-	named := slices.ContainsFunc(r.Paths, func(p proofbox.Raw) bool { return cleanPath(p) == string(change.Path) })
-	if why := undecidable(change, r.Choice); why != "" {
+// decideWhole notes a choice about a change. One that was named, and not just lies in a
+// folder that was, must allow it.
+func (c *Changes) decideWhole(change proofbox.Change, choice proofbox.Choice, named bool) error {
+	if why := undecidable(change, choice); why != "" {
 		if named {
 			return &ConflictError{Conflicts: []string{fmt.Sprintf("%q: %s", change.Path, why)}, Verb: "decided"}
 		}
@@ -213,15 +218,15 @@ func (c *Changes) decideWhole(change proofbox.Change, r proofbox.ChoiceRequest) 
 	if err != nil {
 		return err
 	}
-	d.Choice = r.Choice
-	if r.Choice != proofbox.Take {
+	d.Choice = choice
+	if choice != proofbox.Take {
 		d.Allowed = "" // taken back with what it went with
 	}
 	for _, h := range d.Hunks {
 		h.Choice, h.Lines = proofbox.Open, nil
 	}
 	at, _ := c.find(string(change.Path))
-	c.list.Changes[at].Choice = r.Choice
+	c.list.Changes[at].Choice = choice
 	return nil
 }
 

@@ -331,13 +331,16 @@ func (c *Changes) withFolders(selected []proofbox.Change) []proofbox.Change {
 
 // named makes an error of refused changes that were asked for by name.
 func (o KeepOptions) named(refused []proofbox.Change) error {
-	names := slices.Clone(o.Paths)
+	names := map[string]bool{}
+	for _, p := range o.Paths {
+		names[cleanPath(p)] = true
+	}
 	for _, ref := range o.Hunks {
-		names = append(names, ref.Path)
+		names[cleanPath(ref.Path)] = true
 	}
 	conflict := &ConflictError{}
 	for _, change := range refused {
-		if slices.ContainsFunc(names, func(p proofbox.Raw) bool { return cleanPath(p) == string(change.Path) }) {
+		if names[string(change.Path)] {
 			conflict.add(change.Path, change.Refused)
 		}
 	}
