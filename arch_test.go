@@ -43,6 +43,7 @@ const (
 	zstd    = "github.com/klauspost/compress"
 	phones  = "github.com/nyaruka/phonenumbers"
 	leaks   = "github.com/zricethezav/gitleaks/v8"
+	toml    = "github.com/pelletier/go-toml/v2"
 	sqlite  = "modernc.org/sqlite"
 	locks   = "github.com/landlock-lsm/go-landlock"
 	parquet = "github.com/parquet-go/parquet-go"
@@ -104,7 +105,7 @@ var layers = map[string]layer{
 	"internal/contents/tag":   {why: "what made by us means is one definition, which who makes and who checks may both know"},
 	"internal/contents/mint":  {ours: []string{"internal/contents/tag"}, tests: []string{"internal/contents/scan"}, why: "what makes values knows nothing of what checks them"},
 	"internal/contents/mask":  {ours: []string{".", "internal/contents/mint", "internal/contents/tag", "internal/contents/tree"}, tests: []string{"internal/contents/scan"}, why: "what replaces values is told where they are, and proves by itself that none is left"},
-	"internal/contents/scan":  {ours: []string{".", "internal/contents/names", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{leaks, phones, unicode, sqlite, parquet, lz4, zstd, pdf}, why: "what looks for identifiers shares nothing with what makes them"},
+	"internal/contents/scan":  {ours: []string{".", "internal/contents/names", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{leaks, toml, phones, unicode, sqlite, parquet, lz4, zstd, pdf}, why: "what looks for identifiers shares nothing with what makes them"},
 	"internal/contents/mess":  {ours: []string{"."}, tests: []string{"internal/contents/scan", "internal/contents/synth"}, why: "how dirty data is, is a question of values, wherever they are read from"},
 	"internal/contents/names": {why: "what is learned from texts depends on nothing but words"},
 	"internal/contents/plant": {ours: []string{"internal/contents/tree"}, why: "what tries the scan has values of its own"},

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/zricethezav/gitleaks/v8/config"
 )
 
 // prefilter finds the lines of a block in which a rule of gitleaks may find something: those around a word
@@ -45,20 +43,20 @@ const (
 
 // newPrefilter reads what rules need out of them. A rule that needs nothing cannot be filtered for, which is
 // why it gives nil then.
-func newPrefilter(rules map[string]config.Rule) *prefilter {
+func newPrefilter(rules []leakRule) *prefilter {
 	type kind struct {
 		word     string
 		assigned bool
 	}
 	needs := map[kind]need{}
 	for _, r := range rules {
-		if r.Regex == nil {
+		if r.Regex == "" {
 			continue // it is about names of files
 		}
 		if len(r.Keywords) == 0 {
 			return nil
 		}
-		parsed, err := syntax.Parse(r.Regex.String(), syntax.Perl)
+		parsed, err := syntax.Parse(r.Regex, syntax.Perl)
 		if err != nil {
 			return nil
 		}
@@ -69,7 +67,7 @@ func newPrefilter(rules map[string]config.Rule) *prefilter {
 				return nil
 			}
 			n.word = strings.ToLower(k)
-			n.assigned = assigning(r.Regex.String(), n.word)
+			n.assigned = assigning(r.Regex, n.word)
 			needs[kind{n.word, n.assigned}] = least(needs[kind{n.word, n.assigned}], n)
 		}
 	}

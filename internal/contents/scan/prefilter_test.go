@@ -24,8 +24,8 @@ func TestPrefilter(t *testing.T) {
 	}
 	filler := strings.Repeat("They said that nobody has the key. Ask again, says the editor; the api is square.\n", 30)
 	found := 0
-	for _, name := range slices.Sorted(maps.Keys(s.detector.Config.Rules)) {
-		rule := s.detector.Config.Rules[name]
+	for _, name := range slices.Sorted(maps.Keys(gitleaks().Config.Rules)) {
+		rule := gitleaks().Config.Rules[name]
 		if rule.Regex == nil {
 			continue
 		}
@@ -68,6 +68,28 @@ func TestKeyAcrossBlocks(t *testing.T) {
 		at := int64(strings.Index(text, key))
 		if len(r.Findings) != 1 || r.Findings[0].Offset != at {
 			t.Errorf("%d bytes before it: %v, want one at %d", before, lines(r), at)
+		}
+	}
+}
+
+// TestLeakRules: what was read of gitleaks' rules is what gitleaks reads.
+func TestLeakRules(t *testing.T) {
+	t.Parallel()
+	rules, err := leakRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rules) != len(gitleaks().Config.Rules) {
+		t.Errorf("%d rules, and gitleaks has %d", len(rules), len(gitleaks().Config.Rules))
+	}
+	for _, r := range rules {
+		want, known := gitleaks().Config.Rules[r.ID]
+		pattern := ""
+		if want.Regex != nil {
+			pattern = want.Regex.String()
+		}
+		if !known || r.Regex != pattern || !slices.EqualFunc(r.Keywords, want.Keywords, strings.EqualFold) {
+			t.Errorf("%s: %+v, and gitleaks has %v with %q", r.ID, r, want.Regex, want.Keywords)
 		}
 	}
 }
