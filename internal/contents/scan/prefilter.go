@@ -25,6 +25,7 @@ type prefilter struct {
 type need struct {
 	word     string // in small letters
 	run      int
+	lines    int // before and behind it, to all that is matched
 	assigned bool
 	beside   []string // what is near, too, in small letters
 }
@@ -38,7 +39,7 @@ const valueBytes = 10
 // Reach of a rule around its word.
 const (
 	reachBytes = 256 // to the run that it needs
-	reachLines = 6   // to all that it matches
+	reachLines = 6   // to all that it matches, at most, and where the word need not be in that
 )
 
 // newPrefilter reads what rules need out of them. A rule that needs nothing cannot be filtered for, which is
@@ -62,12 +63,15 @@ func newPrefilter(rules []leakRule) *prefilter {
 		}
 		parsed = parsed.Simplify()
 		n := need{run: longestRun(parsed), beside: mandatory(parsed)}
+		lines := reach(parsed, r.Keywords)
 		for _, k := range r.Keywords {
 			if len(k) < 2 {
 				return nil
 			}
 			n.word = strings.ToLower(k)
-			n.assigned = assigning(r.Regex, n.word)
+			if n.assigned, n.lines = assigning(r.Regex, n.word), lines; n.assigned {
+				n.lines = 1 // what ends a value may end its line
+			}
 			needs[kind{n.word, n.assigned}] = least(needs[kind{n.word, n.assigned}], n)
 		}
 	}
@@ -80,10 +84,13 @@ func newPrefilter(rules []leakRule) *prefilter {
 	return p
 }
 
-// assigning says whether a rule looks for a value that is assigned to a name with a word in it.
+// assigning says whether a rule looks for a value that is assigned to a name with a word in it, of which the rule has no
+// more than the word.
 func assigning(rule, word string) bool {
-	_, value, ok := strings.Cut(rule, assignment)
-	return ok && !strings.Contains(strings.ToLower(value), word)
+	name, value, ok := strings.Cut(strings.ToLower(rule), assignment)
+	parts := strings.Split(name, word)
+	more := func(rest string) bool { return !strings.HasPrefix(rest, "|") && !strings.HasPrefix(rest, ")") }
+	return ok && !strings.Contains(value, word) && !slices.ContainsFunc(parts[1:], more)
 }
 
 // least is what two rules both need.
@@ -91,7 +98,7 @@ func least(a, b need) need {
 	if a.word == "" {
 		return b
 	}
-	b.run = min(a.run, b.run)
+	b.run, b.lines = min(a.run, b.run), max(a.lines, b.lines)
 	b.beside = slices.DeleteFunc(slices.Clone(b.beside), func(s string) bool { return !slices.Contains(a.beside, s) })
 	return b
 }
@@ -153,14 +160,20 @@ func (p *prefilter) at(m *matches, at int) {
 	list := p.words[p.index[uint16(small[m.block[at]])<<8|uint16(small[m.block[at+1]])]]
 	for i := range list {
 		n := &list[i]
-		if !n.at(m.block, at) || n.assigned && !assigned(m.block, at+len(n.word)) {
+		if !n.at(m.block, at) {
 			continue
+		}
+		value := at
+		if n.assigned {
+			if value = assigned(m.block, at+len(n.word)); value < 0 {
+				continue
+			}
 		}
 		if !m.measured {
 			m.runs, m.measured = p.runs(m.runs, m.block), true
 		}
 		if near(m.runs, at, n.run) && n.company(m.block, at) {
-			m.parts = join(m.parts, around(m.block, at, n.word))
+			m.parts = join(m.parts, n.around(m.block, at, value))
 		}
 	}
 }
@@ -196,13 +209,14 @@ const (
 	assignRest = 10
 )
 
-// assigned says whether a value follows a name that has come to a place, as far as an assignment allows.
-func assigned(block []byte, at int) bool {
+// assigned says where the value is that follows a name that has come to a place, as far as an assignment allows; -1 for
+// none.
+func assigned(block []byte, at int) int {
 	for n := 0; n < nameRest && at < len(block) && (inLabel(block[at]) || spaced(block[at])); n++ {
 		at++
 	}
 	if at == len(block) || strings.IndexByte("=>:|?,", block[at]) < 0 {
-		return false
+		return -1
 	}
 	for n := 0; n < assignRest && at < len(block) && (strings.IndexByte("=>:|?,", block[at]) >= 0 || spaced(block[at])); n++ {
 		at++
@@ -211,7 +225,10 @@ func assigned(block []byte, at int) bool {
 	for at < len(block) && at-start < valueBytes && !spaced(block[at]) {
 		at++
 	}
-	return at-start == valueBytes
+	if at-start < valueBytes {
+		return -1
+	}
+	return start
 }
 
 // inLabel says whether a byte can be in the name of a value, where letters that are none of ASCII's may be.
@@ -265,20 +282,20 @@ func near(runs [][2]int, at, length int) bool {
 	return false
 }
 
-// around is what a rule may match around a word: some lines before and behind. A private key goes on for
-// longer.
-func around(block []byte, at int, word string) [2]int {
-	start, end := at, at
-	for range reachLines + 1 {
+// around is what a rule may match around a word and, where one is assigned, its value: some lines before and behind. A
+// private key goes on for longer.
+func (n *need) around(block []byte, at, value int) [2]int {
+	start, end := at, value
+	for range n.lines + 1 {
 		start = max(0, bytes.LastIndexByte(block[:start], '\n'))
 	}
 	if start > 0 {
 		start++
 	}
-	if word == keyBegin {
+	if n.word == keyBegin {
 		return [2]int{start, len(block)}
 	}
-	for range reachLines + 1 {
+	for range n.lines + 1 {
 		n := bytes.IndexByte(block[end:], '\n')
 		if n < 0 {
 			return [2]int{start, len(block)}
@@ -381,4 +398,122 @@ func mandatory(re *syntax.Regexp) []string {
 		return list
 	}
 	return nil
+}
+
+// reach is over how many lines a match goes on that one of the words is in. Where a match need not have any of them it
+// is [reachLines], and more is not reckoned with.
+func reach(re *syntax.Regexp, words []string) int {
+	small := make([]string, len(words))
+	for i, w := range words {
+		small[i] = strings.ToLower(w)
+	}
+	if !certain(re, small) {
+		return reachLines
+	}
+	return breaks(re)
+}
+
+// certain says whether one of the words, in small letters, is in every match, as far as a few literal texts say so.
+func certain(re *syntax.Regexp, words []string) bool {
+	has := func(text string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+	}
+	switch re.Op {
+	case syntax.OpCapture, syntax.OpPlus:
+		return certain(re.Sub[0], words)
+	case syntax.OpAlternate:
+		return !slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return !certain(sub, words) })
+	case syntax.OpConcat:
+		together := []string{""}
+		for _, sub := range re.Sub {
+			if together = joined(together, texts(sub)); together == nil {
+				together = []string{""}
+			}
+			if certain(sub, words) || !slices.ContainsFunc(together, func(text string) bool { return !has(text) }) {
+				return true
+			}
+		}
+		return false
+	}
+	all := texts(re)
+	return all != nil && !slices.ContainsFunc(all, func(text string) bool { return !has(text) })
+}
+
+// maxTexts is how many texts are looked at of those that a part of a rule can be.
+const maxTexts = 64
+
+// texts are all that a part of a rule can be, in small letters; nil for too many.
+func texts(re *syntax.Regexp) (all []string) {
+	switch re.Op {
+	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		return []string{""}
+	case syntax.OpLiteral:
+		return []string{strings.ToLower(string(re.Rune))}
+	case syntax.OpCharClass:
+		for i := 0; i < len(re.Rune); i += 2 {
+			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
+				if all = append(all, strings.ToLower(string(r))); len(all) > maxTexts {
+					return nil
+				}
+			}
+		}
+	case syntax.OpCapture:
+		return texts(re.Sub[0])
+	case syntax.OpConcat:
+		all = []string{""}
+		for _, sub := range re.Sub {
+			all = joined(all, texts(sub))
+		}
+	case syntax.OpAlternate:
+		for _, sub := range re.Sub {
+			some := texts(sub)
+			if all = append(all, some...); some == nil || len(all) > maxTexts {
+				return nil
+			}
+		}
+	}
+	return all
+}
+
+// joined are all texts that begin with one of a list and go on with one of another; nil for too many.
+func joined(first, then []string) []string {
+	if len(first)*len(then) > maxTexts {
+		return nil
+	}
+	var all []string
+	for _, a := range first {
+		for _, b := range then {
+			all = append(all, a+b)
+		}
+	}
+	return all
+}
+
+// breaks is how many ends of lines a match has at most, up to [reachLines].
+func breaks(re *syntax.Regexp) (n int) {
+	switch re.Op {
+	case syntax.OpLiteral:
+		n = strings.Count(string(re.Rune), "\n")
+	case syntax.OpCharClass:
+		for i := 0; i < len(re.Rune); i += 2 {
+			if re.Rune[i] <= '\n' && '\n' <= re.Rune[i+1] {
+				n = 1
+			}
+		}
+	case syntax.OpAnyChar:
+		n = 1
+	case syntax.OpCapture, syntax.OpQuest:
+		n = breaks(re.Sub[0])
+	case syntax.OpStar, syntax.OpPlus:
+		n = breaks(re.Sub[0]) * reachLines
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			n += breaks(sub)
+		}
+	case syntax.OpAlternate:
+		for _, sub := range re.Sub {
+			n = max(n, breaks(sub))
+		}
+	}
+	return min(n, reachLines)
 }
