@@ -134,7 +134,7 @@ func (p *prefilter) lines(block []byte, m *matches) []byte {
 	if bytes.Contains(block, []byte("\u212a")) {
 		return block // a letter that is a small k to who ignores capitals
 	}
-	m.block, m.parts, m.runs, m.measured = block, m.parts[:0], m.runs[:0], false
+	m.block, m.parts, m.measured = block, m.parts[:0], false
 	v := uint32(0)
 	for i, c := range block {
 		v = v<<8 | uint32(small[c])
@@ -153,6 +153,15 @@ type matches struct {
 	block       []byte
 	parts, runs [][2]int
 	measured    bool // the runs are those of the block
+	longest     int  // of the runs
+}
+
+// measure finds the runs of the block.
+func (m *matches) measure(p *prefilter) {
+	m.runs, m.measured, m.longest = p.runs(m.runs[:0], m.block), true, 0
+	for _, r := range m.runs {
+		m.longest = max(m.longest, r[1])
+	}
 }
 
 // at notes what is around a place where a word may begin.
@@ -170,9 +179,9 @@ func (p *prefilter) at(m *matches, at int) {
 			}
 		}
 		if !m.measured {
-			m.runs, m.measured = p.runs(m.runs, m.block), true
+			m.measure(p)
 		}
-		if near(m.runs, at, n.run) && n.company(m.block, at) {
+		if n.run <= m.longest && near(m.runs, at, n.run) && n.company(m.block, at) {
 			m.parts = join(m.parts, n.around(m.block, at, value))
 		}
 	}
@@ -253,20 +262,23 @@ const telling = 16
 const keyBegin = "-----begin"
 
 // runs appends the runs of bytes without a space that are long enough for some rule: where they begin, and their
-// lengths.
+// lengths. Where a run has to be as long as that, most bytes need not be looked at.
 func (p *prefilter) runs(list [][2]int, block []byte) [][2]int {
-	start := 0
-	for i, c := range block {
-		if c > ' ' {
+	for start := 0; start+p.longest <= len(block); {
+		end := start + p.longest
+		space := end - 1
+		for space >= start && block[space] > ' ' {
+			space--
+		}
+		if space >= start {
+			start = space + 1
 			continue
 		}
-		if i-start >= p.longest {
-			list = append(list, [2]int{start, i - start})
+		for end < len(block) && block[end] > ' ' {
+			end++
 		}
-		start = i + 1
-	}
-	if len(block)-start >= p.longest {
-		list = append(list, [2]int{start, len(block) - start})
+		list = append(list, [2]int{start, end - start})
+		start = end + 1
 	}
 	return list
 }
