@@ -248,27 +248,44 @@ func (m *Masker) real(kind, text string, planned bool) error {
 
 // copier copies a file and puts other bytes in the place of some.
 type copier struct {
-	r  *bufio.Reader
-	w  *bufio.Writer
-	at int64
+	r   *bufio.Reader
+	w   *bufio.Writer
+	at  int64
+	raw []byte // scratch space
 }
 
 func (c *copier) replace(start, end int64, by string) error {
 	if start < c.at {
 		return fmt.Errorf("the finding at byte %d lies before byte %d", start, c.at)
 	}
-	if _, err := io.CopyN(c.w, c.r, start-c.at); errors.Is(err, io.EOF) {
+	if err := c.pass(start - c.at); errors.Is(err, io.EOF) {
 		return fmt.Errorf("it changed while it was read: %w", err)
 	} else if err != nil {
 		return err
 	}
-	raw := make([]byte, end-start)
-	if _, err := io.ReadFull(c.r, raw); err != nil {
+	c.raw = slices.Grow(c.raw[:0], int(end-start))[:end-start]
+	if _, err := io.ReadFull(c.r, c.raw); err != nil {
 		return fmt.Errorf("it changed while it was read: %w", err)
 	}
 	c.at = end
-	_, err := c.w.WriteString(harmless(by, string(raw)))
+	_, err := c.w.WriteString(harmless(by, string(c.raw)))
 	return err
+}
+
+// pass copies some bytes. It is io.CopyN without what that allocates, because a file may have a finding in every line.
+func (c *copier) pass(n int64) error {
+	for n > 0 {
+		if _, err := c.r.Peek(1); err != nil {
+			return err
+		}
+		some, _ := c.r.Peek(int(min(n, int64(c.r.Buffered()))))
+		if _, err := c.w.Write(some); err != nil {
+			return err
+		}
+		_, _ = c.r.Discard(len(some)) // which were peeked at
+		n -= int64(len(some))
+	}
+	return nil
 }
 
 func (c *copier) rest() error {

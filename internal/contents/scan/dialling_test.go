@@ -3,10 +3,12 @@ package scan
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/nyaruka/phonenumbers"
+	"pgregory.net/rapid"
 )
 
 // TestDialling: every country's numbers, and what is near them, are valid here if and only if libphonenumber says so.
@@ -57,5 +59,33 @@ func TestDialling(t *testing.T) {
 	}
 	for _, digits := range []string{"", "1", "0", "00", "999", "9991234567", "0049301234567", "80012345678"} {
 		hold(digits)
+	}
+}
+
+// TestDialled: a telephone number is where phoneShape finds it, wherever in a text it is looked for.
+func TestDialled(t *testing.T) {
+	t.Parallel()
+	pieces := rapid.SampledFrom([]string{
+		"0", "00", "1", "2345", "67890", "123456789", "(", ")", " ", ".", "-", "/", "+", "x", "ext", "ext.", "_", "a", "é", "\n", ",", "+49 30 901820",
+	})
+	found := 0
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(pieces, 0, 24).Draw(t, "text"), "")
+		var got [][]int
+		for at := 0; ; {
+			start, end := dialled(text, at)
+			if start < 0 {
+				break
+			}
+			got, at = append(got, []int{start, end}), end
+		}
+		want := phoneShape.FindAllStringIndex(text, -1)
+		if !slices.EqualFunc(got, want, slices.Equal) {
+			t.Fatalf("%q: %v, want %v", text, got, want)
+		}
+		found += len(want)
+	})
+	if found < 20 {
+		t.Errorf("only %d numbers were tried", found)
 	}
 }

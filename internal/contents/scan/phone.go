@@ -32,8 +32,13 @@ func (k *knowledge) phones(hits []hit, text string, start, end int, known bool, 
 	if window := text[start:end]; !known && digits < 10 && !strings.Contains(window, "+") && !strings.Contains(window, "00") {
 		return hits // too short for North America's layout, and without a country's code
 	}
-	for _, m := range phoneShape.FindAllStringIndex(text[start:end], -1) {
-		first, last := start+m[0], start+m[1]
+	for at := start; ; {
+		first, last := dialled(text[start:end], at-start)
+		if first < 0 {
+			return hits
+		}
+		first, last = start+first, start+last
+		at = last
 		if first > 0 && letterOrDigit(text[first-1]) || last < len(text) && letterOrDigit(text[last]) {
 			continue
 		}
@@ -63,7 +68,79 @@ func (k *knowledge) phones(hits []hit, text string, start, end int, known bool, 
 		}
 		hits = append(hits, h)
 	}
-	return hits
+}
+
+// Bytes between the first digit of a telephone number and its last, and digits of its extension.
+const (
+	minBetween   = 5
+	maxBetween   = 22
+	maxExtension = 6
+)
+
+// dialled gives the first match of phoneShape from a place in a text on, or -1. The expression itself takes ten times as
+// long; TestDialled holds this against it.
+func dialled(text string, from int) (start, end int) {
+	for start = from; start < len(text); start++ {
+		rest := start
+		if c := text[start]; c == '+' {
+			rest = start + 1
+		} else if c == '0' && strings.HasPrefix(text[start:], "00") && (start == 0 || !letterOrDigit(text[start-1])) {
+			rest = start + 2
+		} else if c != '(' && (c < '0' || c > '9') {
+			continue
+		}
+		end := subscriber(text, rest)
+		if end < 0 && rest == start+2 {
+			end = subscriber(text, start)
+		}
+		if end >= 0 {
+			return start, extended(text, end)
+		}
+	}
+	return -1, -1
+}
+
+// subscriber gives where digits with what is written between them end, or -1.
+func subscriber(text string, at int) int {
+	if at < len(text) && text[at] == '(' {
+		at++
+	}
+	if at >= len(text) || text[at] < '0' || text[at] > '9' {
+		return -1
+	}
+	last := -1
+	for i := at + 1; i < len(text) && i-at <= maxBetween+1; i++ {
+		if c := text[i]; c >= '0' && c <= '9' {
+			last = i
+		} else if strings.IndexByte("()./ -", c) < 0 {
+			break
+		}
+	}
+	if last-at <= minBetween {
+		return -1
+	}
+	return last + 1
+}
+
+// extended gives where the extension behind a number ends, if it has one.
+func extended(text string, end int) int {
+	rest := strings.TrimPrefix(text[end:], " ")
+	digits, known := strings.CutPrefix(rest, "x")
+	if !known {
+		if digits, known = strings.CutPrefix(rest, "ext"); !known {
+			return end
+		}
+		digits = strings.TrimPrefix(digits, ".")
+	}
+	digits = strings.TrimPrefix(digits, " ")
+	n := 0
+	for n < len(digits) && n < maxExtension && digits[n] >= '0' && digits[n] <= '9' {
+		n++
+	}
+	if n == 0 {
+		return end
+	}
+	return len(text) - len(digits) + n
 }
 
 func letterOrDigit(c byte) bool { return letter(c) || c >= '0' && c <= '9' }

@@ -451,8 +451,15 @@ func certain(re *syntax.Regexp, words []string) bool {
 	return all != nil && !slices.ContainsFunc(all, func(text string) bool { return !has(text) })
 }
 
-// maxTexts is how many texts are looked at of those that a part of a rule can be.
-const maxTexts = 64
+// Bounds of the texts that are looked at of those that a part of a rule can be: how many, and how many letters one place
+// may have until it counts as a place with any.
+const (
+	maxTexts   = 16
+	maxLetters = 2
+)
+
+// anyLetter stands in a text for a letter that may be several.
+const anyLetter = "\x00"
 
 // texts are all that a part of a rule can be, in small letters; nil for too many.
 func texts(re *syntax.Regexp) (all []string) {
@@ -464,8 +471,8 @@ func texts(re *syntax.Regexp) (all []string) {
 	case syntax.OpCharClass:
 		for i := 0; i < len(re.Rune); i += 2 {
 			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
-				if all = append(all, strings.ToLower(string(r))); len(all) > maxTexts {
-					return nil
+				if all = append(all, strings.ToLower(string(r))); len(all) > maxLetters {
+					return []string{anyLetter}
 				}
 			}
 		}
@@ -474,7 +481,9 @@ func texts(re *syntax.Regexp) (all []string) {
 	case syntax.OpConcat:
 		all = []string{""}
 		for _, sub := range re.Sub {
-			all = joined(all, texts(sub))
+			if all = joined(all, texts(sub)); all == nil {
+				return nil
+			}
 		}
 	case syntax.OpAlternate:
 		for _, sub := range re.Sub {
