@@ -192,6 +192,20 @@ type Hunk struct {
 	Text Raw `json:"text"`
 }
 
+// Together gives the choice about a whole change that the choices about all its hunks
+// come to: [Open] where they differ, are about some lines, or a hunk is kept already.
+func Together(hunks []Hunk) Choice {
+	for _, h := range hunks {
+		if h.Choice != hunks[0].Choice || len(h.Lines) > 0 || h.Kept {
+			return Open
+		}
+	}
+	if len(hunks) == 0 {
+		return Open
+	}
+	return hunks[0].Choice
+}
+
 // Head is the hunk's first line, or both modes where it is a change of mode.
 func (h Hunk) Head() Raw {
 	if h.N == 0 {

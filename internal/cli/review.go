@@ -44,7 +44,7 @@ func (a *app) reviewCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := tea.NewProgram(screen, tea.WithContext(cmd.Context()), tea.WithInput(review.Keys{File: terminal}), tea.WithOutput(a.stdout), tea.WithFPS(screenFPS)).Run(); err != nil {
+			if _, err := tea.NewProgram(screen, tea.WithContext(cmd.Context()), tea.WithInput(keys{terminal}), tea.WithOutput(a.stdout), tea.WithFPS(screenFPS)).Run(); err != nil {
 				return fmt.Errorf("reviewing: %w", err)
 			}
 			return nil

@@ -307,19 +307,11 @@ func (m *model) wholeFile(i int, choice proofbox.Choice) tea.Cmd {
 	if i < 0 {
 		return nil
 	}
-	return m.gated(i, choice, func(allow []proofbox.Allowance) tea.Cmd {
-		cmd := m.choose([]int{i}, choice)
-		if cmd == nil && m.status != "" {
-			return nil
-		}
+	return m.chooseOne(i, choice, func() {
 		for j := range m.file.change.Hunks {
 			m.file.change.Hunks[j].Choice, m.file.change.Hunks[j].Lines = choice, nil
 		}
 		m.file.change.Choice = choice
-		if len(allow) > 0 {
-			m.queue = append(m.queue, proofbox.ChoiceRequest{Choice: choice, Allow: allow})
-		}
-		return cmd
 	})
 }
 
@@ -366,24 +358,20 @@ func (m *model) hunkChoice(i int, choice proofbox.Choice) tea.Cmd {
 		return nil
 	}
 	return m.gated(i, choice, func(allow []proofbox.Allowance) tea.Cmd {
-		if f.change.Choice != proofbox.Open {
-			f.change.Choice = proofbox.Open
-		}
 		h.Choice, h.Lines, f.from = choice, lines, -1
-		m.diff.Changes[i].Choice = proofbox.Open
-		m.notePartly(i)
+		m.noteHunks(i)
 		f.jump(1)
 		return m.decide(proofbox.ChoiceRequest{Choice: choice, Allow: allow, Hunks: []proofbox.HunkRef{{Path: f.change.Path, N: h.N, Lines: lines, Hash: h.Hash}}})
 	})
 }
 
-// notePartly notes whether some of a change's hunks are to be kept.
-func (m *model) notePartly(i int) {
-	some := false
-	for _, h := range m.file.change.Hunks {
-		some = some || h.Choice == proofbox.Take && !h.Kept
-	}
-	m.diff.Changes[i].Partly, m.counted = some && m.file.change.Choice == proofbox.Open, nil
+// noteHunks notes what the choices about a change's hunks come to.
+func (m *model) noteHunks(i int) {
+	hunks := m.file.change.Hunks
+	whole := proofbox.Together(hunks)
+	some := slices.ContainsFunc(hunks, func(h proofbox.Hunk) bool { return h.Choice == proofbox.Take && !h.Kept })
+	c := &m.diff.Changes[i]
+	m.file.change.Choice, c.Choice, c.Partly, m.counted = whole, whole, some && whole == proofbox.Open, nil
 }
 
 // keys names the keys that do something here.

@@ -262,21 +262,21 @@ func (m *model) listKey(key string) tea.Cmd {
 		}
 		return m.open(r.change)
 	case "y":
-		return m.choose(r.all(), proofbox.Take)
+		return m.chooseRow(r, proofbox.Take)
 	case "n":
-		return m.choose(r.all(), proofbox.Drop)
+		return m.chooseRow(r, proofbox.Drop)
 	case "u":
-		return m.choose(r.all(), proofbox.Open)
+		return m.chooseRow(r, proofbox.Open)
 	}
 	return nil
 }
 
-// all gives the changes that a row stands for.
-func (r row) all() []int {
+// chooseRow decides on what a row stands for.
+func (m *model) chooseRow(r row, choice proofbox.Choice) tea.Cmd {
 	if r.folder != "" {
-		return r.below
+		return m.chooseAll(r.below, choice)
 	}
-	return []int{r.change}
+	return m.chooseOne(r.change, choice, nil)
 }
 
 // moves says where a key moves a cursor to.

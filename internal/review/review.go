@@ -236,15 +236,40 @@ func (m *model) send() tea.Cmd {
 	return func() tea.Msg { return decided{m.run.Decide(m.ctx, r)} }
 }
 
-// choose decides on whole changes, as far as that is allowed, and says what was
-// not.
-func (m *model) choose(indices []int, choice proofbox.Choice) tea.Cmd {
+// chooseOne decides on a whole change, and asks before one is kept that would run
+// here. What is to be done then, if anything, is in also.
+func (m *model) chooseOne(i int, choice proofbox.Choice, also func()) tea.Cmd {
+	return m.gated(i, choice, func(allow []proofbox.Allowance) tea.Cmd {
+		r := m.choose([]int{i}, choice, false)
+		if len(r.Paths) == 0 {
+			return nil
+		}
+		if also != nil {
+			also()
+		}
+		r.Allow = allow
+		return m.decide(r)
+	})
+}
+
+// chooseAll decides on changes together, but for those that want a yes of their own.
+func (m *model) chooseAll(indices []int, choice proofbox.Choice) tea.Cmd {
+	r := m.choose(indices, choice, true)
+	if len(r.Paths) == 0 {
+		return nil
+	}
+	return m.decide(r)
+}
+
+// choose notes a choice about whole changes, as far as that is allowed, and says what
+// was not. It gives the request that makes it.
+func (m *model) choose(indices []int, choice proofbox.Choice, bulk bool) proofbox.ChoiceRequest {
 	r := proofbox.ChoiceRequest{Choice: choice}
 	var why string
 	left := 0
 	for _, i := range indices {
 		c := &m.diff.Changes[i]
-		if reason := m.forbids(c, choice, len(indices) > 1); reason != "" {
+		if reason := m.forbids(c, choice, bulk); reason != "" {
 			left++
 			why = reason
 			continue
@@ -259,10 +284,7 @@ func (m *model) choose(indices []int, choice proofbox.Choice) tea.Cmd {
 	case left > 0:
 		m.status = fmt.Sprintf("%d decided, %d left open: %s", len(r.Paths), left, why)
 	}
-	if len(r.Paths) == 0 {
-		return nil
-	}
-	return m.decide(r)
+	return r
 }
 
 // forbids says why a choice about a change cannot be made here; empty where it

@@ -218,13 +218,7 @@ func (c *Changes) decideWhole(change proofbox.Change, choice proofbox.Choice, na
 	if err != nil {
 		return err
 	}
-	d.Choice = choice
-	if choice != proofbox.Take {
-		d.Allowed = "" // taken back with what it went with
-	}
-	for _, h := range d.Hunks {
-		h.Choice, h.Lines = proofbox.Open, nil
-	}
+	d.decideWhole(choice)
 	at, _ := c.find(string(change.Path))
 	c.list.Changes[at].Choice = choice
 	return nil
@@ -268,8 +262,33 @@ func (c *Changes) decideHunk(ref proofbox.HunkRef, choice proofbox.Choice) error
 	}
 	own.Choice, own.Lines = choice, ref.Lines
 	at, _ := c.find(string(change.Path))
-	c.list.Changes[at].Choice = proofbox.Open
-	return nil
+	c.list.Changes[at].Choice, err = c.gatherWhole(change, d)
+	return err
+}
+
+// gatherWhole turns choices about all hunks that come to one about the whole change
+// into that one, and gives it.
+func (c *Changes) gatherWhole(change proofbox.Change, d *decision) (proofbox.Choice, error) {
+	hunks, err := c.Hunks(change)
+	if err != nil {
+		return proofbox.Open, err
+	}
+	whole := proofbox.Together(hunks)
+	if whole != proofbox.Open {
+		d.decideWhole(whole)
+	}
+	return whole, nil
+}
+
+// decideWhole notes a choice about the whole change.
+func (d *decision) decideWhole(choice proofbox.Choice) {
+	d.Choice = choice
+	if choice != proofbox.Take {
+		d.Allowed = "" // taken back with what it went with
+	}
+	for _, h := range d.Hunks {
+		h.Choice, h.Lines = proofbox.Open, nil
+	}
 }
 
 // spreadWhole turns a choice about a whole change into one about each hunk, so

@@ -218,3 +218,38 @@ func TestDecisionsOutliveTheProcess(t *testing.T) {
 		t.Error("an unknown choice was taken")
 	}
 }
+
+// TestAllHunksAreTheWhole: what is decided hunk by hunk, and comes to the whole
+// change, is a choice about that, and can be taken apart again.
+func TestAllHunksAreTheWhole(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("x\n", 20)
+	s := newSite(t, map[string]string{"a": "1\n" + text + "2\n"}).freeze(t, false)
+	plant(t, s.upper, map[string]string{"a": "one\n" + text + "two\n"})
+	c := s.collect(t)
+	decide := func(choice proofbox.Choice, n int) proofbox.Change {
+		t.Helper()
+		must(t, c.Decide(proofbox.ChoiceRequest{Choice: choice, Hunks: []proofbox.HunkRef{{Path: "a", N: n}}}))
+		c = value[*Changes](t)(Load(s.store))
+		return c.List()[0]
+	}
+	for _, step := range []struct {
+		choice proofbox.Choice
+		hunk   int
+		want   proofbox.Choice
+		partly bool
+	}{
+		{proofbox.Drop, 1, proofbox.Open, false},
+		{proofbox.Drop, 2, proofbox.Drop, false},
+		{proofbox.Take, 1, proofbox.Open, true},
+		{proofbox.Take, 2, proofbox.Take, false},
+		{proofbox.Open, 2, proofbox.Open, true},
+	} {
+		if got := decide(step.choice, step.hunk); got.Choice != step.want || got.Partly != step.partly {
+			t.Errorf("after hunk %d is decided %q: the change is %q, partly %t", step.hunk, step.choice, got.Choice, got.Partly)
+		}
+	}
+	_, err := c.Keep(t.Context(), KeepOptions{Original: s.original, KeepRequest: proofbox.KeepRequest{Decided: true}})
+	must(t, err)
+	wantTree(t, s.original, map[string]string{"a": "one\n" + text + "2\n"})
+}

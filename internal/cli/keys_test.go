@@ -1,4 +1,4 @@
-package review
+package cli
 
 import (
 	"os"
@@ -20,7 +20,7 @@ func TestKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		buf := make([]byte, 64)
-		n, err := Keys{from}.Read(buf)
+		n, err := keys{from}.Read(buf)
 		if got := string(buf[:n]); got != want || err != nil {
 			t.Errorf("%q is read as %q, not %q; %v", sent, got, want, err)
 		}
@@ -43,7 +43,7 @@ func TestKeysInTwoParts(t *testing.T) {
 	buf := make([]byte, 4+len(escapeAsCSI))
 	var got string
 	for len(got) < 6 {
-		n, err := Keys{from}.Read(buf)
+		n, err := keys{from}.Read(buf)
 		if err != nil {
 			t.Fatal(err)
 		}

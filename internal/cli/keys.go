@@ -1,7 +1,6 @@
-package review
+package cli
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"time"
@@ -9,25 +8,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Keys is a terminal that keys are read from. The key Esc sends one byte, with which
+// keys is a terminal that keys are read from. The key Esc sends one byte, with which
 // the sequences of other keys begin; who reads it has to wait whether more comes.
-// Keys waits as long as that takes over a network, and gives Esc a sequence of its own,
+// keys waits as long as that takes over a network, and gives Esc a sequence of its own,
 // that of the kitty keyboard protocol, after which nobody waits longer.
-type Keys struct{ *os.File }
+type keys struct{ *os.File }
 
 const (
-	escape      = "\x1b"
+	escape      = '\x1b'
 	escapeAsCSI = "[27u" // after the byte itself
 	escapeTime  = 20 * time.Millisecond
 )
 
 // Read implements [io.Reader].
-func (k Keys) Read(p []byte) (int, error) {
+func (k keys) Read(p []byte) (int, error) {
 	if len(p) <= len(escapeAsCSI) {
 		return k.File.Read(p)
 	}
 	n, err := k.File.Read(p[:len(p)-len(escapeAsCSI)])
-	if err != nil || !bytes.HasSuffix(p[:n], []byte(escape)) {
+	if err != nil || n == 0 || p[n-1] != escape {
 		return n, err
 	}
 	more, err := k.comes(escapeTime)
@@ -38,7 +37,7 @@ func (k Keys) Read(p []byte) (int, error) {
 }
 
 // comes says whether something can be read within a time.
-func (k Keys) comes(within time.Duration) (bool, error) {
+func (k keys) comes(within time.Duration) (bool, error) {
 	fds := []unix.PollFd{{Fd: int32(k.Fd()), Events: unix.POLLIN}}
 	for {
 		n, err := unix.Poll(fds, int(within.Milliseconds()))
