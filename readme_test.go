@@ -1,6 +1,8 @@
 package proofbox_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +16,7 @@ import (
 )
 
 // documents are those whose commands a reader will type.
-var documents = []string{"README.md", "ARCHITECTURE.md", "SECURITY.md"}
+var documents = []string{"README.md", "ARCHITECTURE.md", "SECURITY.md", "docs/review.md"}
 
 // commands gives the lines of a document's fenced sh blocks, without comments.
 func commands(t *testing.T, document string) []string {
@@ -106,23 +108,63 @@ func TestReadmeCommands(t *testing.T) {
 // in a folder like the one that they were written for.
 func TestReadmeWorksAsWritten(t *testing.T) {
 	t.Parallel()
-	bin := programs(t)
-	folder, home := t.TempDir(), t.TempDir()
-	for path, text := range map[string]string{"docs/page.md": "a page\n", "main.go": "package main\n"} {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(folder, path)), 0o755); err != nil {
-			t.Fatal(err)
+	folder := t.TempDir()
+	plant(t, folder, map[string]string{"docs/page.md": "a page\n", "main.go": "package main\n"})
+	typed(t, "README.md", "bin/", folder)
+	kept, err := os.ReadFile(filepath.Join(folder, "hello.txt"))
+	if err != nil || string(kept) != "hello\n" {
+		t.Errorf("the kept file holds %q, %v", kept, err)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "docs/page.md")); err != nil {
+		t.Errorf("what was discarded is gone from the original: %v", err)
+	}
+}
+
+// TestReviewGuideWorksAsWritten does so with docs/review.md.
+func TestReviewGuideWorksAsWritten(t *testing.T) {
+	t.Parallel()
+	folder, plan := t.TempDir(), ""
+	for i := range 30 {
+		plan += fmt.Sprintf("step %d\n", i+1)
+	}
+	plant(t, folder, map[string]string{"plan.txt": plan})
+	for _, args := range [][]string{{"init", "-q"}, {"config", "user.name", "Ann"}, {"config", "user.email", "ann@example.org"}, {"add", "."}, {"commit", "-qm", "a plan"}} {
+		if out, err := exec.Command("git", append([]string{"-C", folder}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("git %s: %v\n%s", args[0], err, out)
 		}
-		if err := os.WriteFile(filepath.Join(folder, path), []byte(text), 0o644); err != nil {
+	}
+	typed(t, "docs/review.md", "", folder)
+	// The last keep of a file was undone, the one before is still there.
+	want := strings.NewReplacer("step 3\n", "step 3, done\n", "step 28\n", "step 28, done\n").Replace(plan)
+	if got, err := os.ReadFile(filepath.Join(folder, "plan.txt")); err != nil || string(got) != want {
+		t.Errorf("the plan is %q, %v", got, err)
+	}
+	if out, err := exec.Command("git", "-C", folder, "log", "--all", "--format=%s").CombinedOutput(); err != nil || string(out) != "notes of a run\na plan\n" {
+		t.Errorf("the commits are %q, %v", out, err)
+	}
+}
+
+func plant(t *testing.T, folder string, files map[string]string) {
+	t.Helper()
+	for path, text := range files {
+		path = filepath.Join(folder, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	typed := 0
-	for _, c := range commands(t, "README.md") {
-		rest, ok := strings.CutPrefix(c, "bin/")
+}
+
+// typed types those commands of a document in a folder that begin so.
+func typed(t *testing.T, document, prefix, folder string) {
+	t.Helper()
+	bin, home := programs(t), t.TempDir()
+	n := 0
+	for _, c := range commands(t, document) {
+		rest, ok := strings.CutPrefix(c, prefix)
 		if !ok {
 			continue
 		}
-		typed++
+		n++
 		cmd := exec.Command("/bin/sh", "-c", rest)
 		cmd.Dir = folder
 		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "PROOFBOX_BIN="+bin, "PROOFBOX_HOME="+home)
@@ -130,15 +172,8 @@ func TestReadmeWorksAsWritten(t *testing.T) {
 			t.Errorf("%s: %v\n%s", c, err, out)
 		}
 	}
-	if typed == 0 {
-		t.Error("README.md shows no command to type")
-	}
-	kept, err := os.ReadFile(filepath.Join(folder, "hello.txt"))
-	if err != nil || string(kept) != "hello\n" {
-		t.Errorf("the kept file holds %q, %v", kept, err)
-	}
-	if _, err := os.Stat(filepath.Join(folder, "docs/page.md")); err != nil {
-		t.Errorf("what was discarded is gone from the original: %v", err)
+	if n == 0 {
+		t.Errorf("%s shows no command to type", document)
 	}
 }
 
