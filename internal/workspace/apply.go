@@ -3,6 +3,7 @@ package workspace
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 
@@ -264,6 +265,55 @@ func (t *target) writable(steps []step) error {
 		}
 	}
 	return nil
+}
+
+// fits makes sure, as far as that can be known before, that there is room for the new
+// files of all steps beside what is there. A box can make many links to a large file,
+// each of which is a file of its own where it is kept.
+func (c *Changes) fits(t *target, steps []step) error {
+	var free unix.Statfs_t
+	if err := unix.Fstatfs(t.root, &free); err != nil {
+		return fmt.Errorf("looking for room in the original: %w", err)
+	}
+	room := int64(free.Bavail) * free.Bsize
+	if _, ok, err := needs(steps, room, func(e proofbox.Entry) (int64, error) { return e.Size, nil }); ok || err != nil {
+		return err
+	}
+	need, ok, err := needs(steps, room, c.taken) // holes need no room
+	if ok || err != nil {
+		return err
+	}
+	return fmt.Errorf("nothing was kept: it needs %s or more, and %s are free where the original is; make room there, or name some of the paths", proofbox.Size(need).Rounded(), proofbox.Size(room).Rounded())
+}
+
+// needs adds up what the new files of steps take, until it is more than there is room
+// for.
+func needs(steps []step, room int64, size func(proofbox.Entry) (int64, error)) (need int64, ok bool, err error) {
+	for _, s := range steps {
+		if s.change.After.Kind != proofbox.File {
+			continue
+		}
+		own, err := size(s.change.After)
+		if err != nil {
+			return need, false, err
+		}
+		if own > room-need {
+			return need + min(own, math.MaxInt64-need), false, nil
+		}
+		need += own
+	}
+	return need, true, nil
+}
+
+// taken says how many bytes of the disk a stored file takes.
+func (c *Changes) taken(e proofbox.Entry) (int64, error) {
+	f, err := c.openBlob(e.Digest)
+	if err != nil {
+		return 0, err
+	}
+	var st unix.Stat_t
+	err = errors.Join(unix.Fstat(int(f.Fd()), &st), f.Close())
+	return st.Blocks * 512, err
 }
 
 // usable says whether a folder can hold temporary names, and remembers it.

@@ -216,6 +216,9 @@ func (c *Changes) carryOut(ctx context.Context, t *target, r *record, steps []st
 	if err := t.writable(steps); err != nil {
 		return err
 	}
+	if err := c.fits(t, steps); err != nil {
+		return err
+	}
 	if err := t.place(r, steps); err != nil {
 		return err
 	}

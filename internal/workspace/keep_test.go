@@ -196,3 +196,25 @@ func TestShelfGivesWhatIsThere(t *testing.T) {
 		t.Errorf("what is gone gives %v", err)
 	}
 }
+
+// TestKeepThatDoesNotFit: many links to one file are as many files where they are
+// kept; what is made of holes takes no room.
+func TestKeepThatDoesNotFit(t *testing.T) {
+	needRoot(t, "nobody else can mount a file system that is small enough")
+	s := newSite(t, nil)
+	must(t, unix.Mount("small", s.original, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size=1m"))
+	defer func() { must(t, unix.Unmount(s.original, 0)) }()
+	s.freeze(t, false)
+	plant(t, s.upper, map[string]string{"a": strings.Repeat("0123456789", 60<<10), "hole": ""})
+	must(t, os.Truncate(s.upper+"/hole", 8<<20))
+	must(t, os.Link(s.upper+"/a", s.upper+"/b"))
+	c := s.collect(t)
+	if _, err := s.keep(c); err == nil || !strings.Contains(err.Error(), "nothing was kept: it needs 1.2MiB or more, and 1MiB are free") {
+		t.Errorf("the error is %v", err)
+	}
+	wantTree(t, s.original, map[string]string{})
+	receipt, err := c.Keep(t.Context(), KeepOptions{Original: s.original, KeepRequest: proofbox.KeepRequest{Paths: []proofbox.Raw{"a", "hole"}}})
+	if err != nil || len(receipt.Kept) != 2 {
+		t.Errorf("%d kept: %v", len(receipt.Kept), err)
+	}
+}
