@@ -45,6 +45,7 @@ const (
 	leaks   = "github.com/zricethezav/gitleaks/v8"
 	toml    = "github.com/pelletier/go-toml/v2"
 	sqlite  = "modernc.org/sqlite"
+	server  = "github.com/jackc/pgx/v5"
 	locks   = "github.com/landlock-lsm/go-landlock"
 	parquet = "github.com/parquet-go/parquet-go"
 	lz4     = "github.com/pierrec/lz4/v4"
@@ -74,25 +75,26 @@ var layers = map[string]layer{
 	"internal/attach":    {ours: []string{"."}, theirs: []string{yamux}, why: "client and api share the wire, not each other"},
 
 	// the nouns
-	"internal/door":        {ours: []string{"."}, theirs: []string{yamux, sys}, why: "the protocol, and the host's end"},
-	"internal/door/inside": {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
-	"internal/gateway":     {ours: []string{".", "internal/policy"}, why: "what leaves a box is decided by name, whoever carries it here"},
-	"internal/model":       {ours: []string{"."}, theirs: []string{yaml}, why: "a call to a model is held and settled by a purse, whoever keeps the money"},
-	"internal/recording":   {ours: []string{".", "internal/telemetry"}, why: "what was said is read and written without knowing who said it"},
-	"internal/spend":       {ours: []string{"."}, theirs: []string{sqlite}, why: "caps are one transaction, whatever the money is for"},
-	"internal/image":       {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
-	"internal/workspace":   {ours: []string{".", "internal/audit", "internal/hazard", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
-	"internal/repository":  {theirs: []string{ignore, sys}, why: "a commit is made without knowing where its files are from"},
-	"internal/contents":    {ours: []string{".", "internal/audit", "internal/contents/tree"}, theirs: []string{mod, sys, sync}, why: "what data is, is shown without knowing who will see it"},
-	"internal/box":         {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/harvest", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
-	"internal/box/cgroup":  {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
-	"internal/box/jail":    {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},
-	"internal/cell":        {ours: []string{"internal/box/seccomp"}, theirs: []string{locks, sys}, why: "what reads hostile data shuts itself in, by one way"},
-	"internal/box/seccomp": {theirs: []string{oci, sys, net}, why: "the profile is data, or a program for the kernel"},
-	"internal/box/boxtest": {ours: []string{".", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/image"}, theirs: []string{sys}, why: "the conformance suite runs any runtime"},
-	"internal/box/posture": {ours: []string{".", "internal/box/jail"}, why: "what the host's /proc says of a process, whatever wall it is behind"},
-	"internal/box/oci":     {ours: []string{".", "internal/audit", "internal/box", "internal/box/jail", "internal/box/posture", "internal/box/proc", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
-	"internal/box/microvm": {ours: []string{".", "internal/audit", "internal/box", "internal/box/initramfs", "internal/box/jail", "internal/box/posture", "internal/box/seccomp"}, theirs: []string{sys}, tests: []string{"internal/box/boxtest", "internal/debian", "internal/door"}, why: "as internal/box/oci"},
+	"internal/door":            {ours: []string{"."}, theirs: []string{yamux, sys}, why: "the protocol, and the host's end"},
+	"internal/door/inside":     {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
+	"internal/gateway":         {ours: []string{".", "internal/policy"}, why: "what leaves a box is decided by name, whoever carries it here"},
+	"internal/model":           {ours: []string{"."}, theirs: []string{yaml}, why: "a call to a model is held and settled by a purse, whoever keeps the money"},
+	"internal/recording":       {ours: []string{".", "internal/telemetry"}, why: "what was said is read and written without knowing who said it"},
+	"internal/spend":           {ours: []string{"."}, theirs: []string{sqlite, server}, tests: []string{"internal/spend/spendtest"}, why: "caps are one transaction, whatever the money is for"},
+	"internal/spend/spendtest": {why: "a server is started without knowing what for"},
+	"internal/image":           {ours: []string{".", "internal/audit", "internal/debian"}, theirs: []string{images, sys, zstd}, why: "what a box boots from is data for the jail"},
+	"internal/workspace":       {ours: []string{".", "internal/audit", "internal/hazard", "internal/policy"}, theirs: []string{differ, patches, ignore, sys, sync}, why: "changes are computed from bytes, whatever wall they came through"},
+	"internal/repository":      {theirs: []string{ignore, sys}, why: "a commit is made without knowing where its files are from"},
+	"internal/contents":        {ours: []string{".", "internal/audit", "internal/contents/tree"}, theirs: []string{mod, sys, sync}, why: "what data is, is shown without knowing who will see it"},
+	"internal/box":             {ours: []string{".", "internal/audit", "internal/box/cgroup", "internal/box/harvest", "internal/box/jail", "internal/door", "internal/policy"}, theirs: []string{sys, sync}, tests: []string{"internal/box/boxtest", "internal/box/oci", "internal/image"}, why: "a box's life knows the jail and the door, and no runtime"},
+	"internal/box/cgroup":      {ours: []string{"."}, theirs: []string{sys}, why: "one host facility"},
+	"internal/box/jail":        {ours: []string{"."}, theirs: []string{sys}, why: "the plan that cmd/proofbox-jail carries out stays small enough to read"},
+	"internal/cell":            {ours: []string{"internal/box/seccomp"}, theirs: []string{locks, sys}, why: "what reads hostile data shuts itself in, by one way"},
+	"internal/box/seccomp":     {theirs: []string{oci, sys, net}, why: "the profile is data, or a program for the kernel"},
+	"internal/box/boxtest":     {ours: []string{".", "internal/audit", "internal/box", "internal/box/cgroup", "internal/box/jail", "internal/door", "internal/image"}, theirs: []string{sys}, why: "the conformance suite runs any runtime"},
+	"internal/box/posture":     {ours: []string{".", "internal/box/jail"}, why: "what the host's /proc says of a process, whatever wall it is behind"},
+	"internal/box/oci":         {ours: []string{".", "internal/audit", "internal/box", "internal/box/jail", "internal/box/posture", "internal/box/proc", "internal/box/seccomp"}, theirs: []string{oci, sys}, tests: []string{"internal/box/boxtest", "internal/box/cgroup", "internal/door"}, why: "an adapter implements box.Runtime and is known to the daemon alone"},
+	"internal/box/microvm":     {ours: []string{".", "internal/audit", "internal/box", "internal/box/initramfs", "internal/box/jail", "internal/box/posture", "internal/box/seccomp"}, theirs: []string{sys}, tests: []string{"internal/box/boxtest", "internal/debian", "internal/door"}, why: "as internal/box/oci"},
 
 	// who has written what
 	"internal/box/provenance": {ours: []string{".", "internal/box/posture"}, theirs: []string{sys}, why: "who wrote is the kernel's word, and knows no box but by its process 1"},
@@ -124,7 +126,7 @@ var layers = map[string]layer{
 	"client":          {ours: []string{".", "internal/api", "internal/attach", "internal/daemon"}, theirs: []string{yamux}, why: "the verbs, in the api's words, over a connection; local.go alone knows that a daemon may be in the same process"},
 	"internal/cli":    {ours: []string{".", "client", "internal/boxfile", "internal/hazard", "internal/recording", "internal/review", "internal/syntax", "internal/terminal"}, theirs: []string{tui, cobra, pflag, term, sys}, tests: []string{"internal/api", "internal/attach"}, why: "every command tests the client and the api"},
 	"internal/review": {ours: []string{".", "internal/hazard", "internal/syntax", "internal/terminal"}, theirs: []string{tui, columns}, why: "the screen knows a run by an interface that the command line fills"},
-	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/door", "internal/gateway", "internal/model", "internal/spend"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
+	"internal/bench":  {ours: []string{".", "client", "internal/box", "internal/box/jail", "internal/box/microvm", "internal/box/oci", "internal/box/seccomp", "internal/door", "internal/gateway", "internal/model", "internal/spend", "internal/spend/spendtest"}, theirs: []string{oci, sys}, why: "it measures what a user meets, beside the bare runtime with the same specification"},
 
 	// the programs
 	"cmd/proofbox":          {ours: []string{"internal/cli"}, why: "main is one line"},

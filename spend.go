@@ -63,6 +63,17 @@ type CapRequest struct {
 	USD     Money  `json:"usd"`
 }
 
+// AbandonRequest asks to charge what a run holds and will never settle.
+type AbandonRequest struct {
+	Run string `json:"run"`
+}
+
+// Abandoned is what became of that.
+type Abandoned struct {
+	Run   string `json:"run"`
+	Holds int    `json:"holds"` // that were charged in full
+}
+
 // Charge is one call in the history of spending.
 type Charge struct {
 	Hold    int64     `json:"hold"` // its number in the ledger

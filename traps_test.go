@@ -217,16 +217,17 @@ func TestGoIsMended(t *testing.T) {
 // out of a box is handed to none of them but ours that confine themselves first: no
 // git in a tree of a box's, no patch(1), no tar, no shell.
 var starters = map[string]string{
-	"internal/box":        "mkfs.ext4, on a new and empty image",
-	"internal/box/jail":   "proofbox-jail, and newuidmap for it",
-	"internal/contents":   "proofbox-contents, which gives up what it does not need",
-	"internal/daemon":     "itself, to supervise a run, and apt-get for `proofbox setup`",
-	"internal/debian":     "apt-get, to make a base",
-	"internal/repository": "git, in a folder of proofbox's own with none of a repository's settings",
-	"internal/breakout":   "tools in trials, on what the trial has made",
-	"internal/syntax":     "proofbox-syntax, which gives up all that it had",
-	"internal/bench":      "what is measured",
-	"cmd/proofbox-attack": "what attacks, inside a box",
+	"internal/box":             "mkfs.ext4, on a new and empty image",
+	"internal/box/jail":        "proofbox-jail, and newuidmap for it",
+	"internal/contents":        "proofbox-contents, which gives up what it does not need",
+	"internal/daemon":          "itself, to supervise a run, and apt-get for `proofbox setup`",
+	"internal/debian":          "apt-get, to make a base",
+	"internal/repository":      "git, in a folder of proofbox's own with none of a repository's settings",
+	"internal/breakout":        "tools in trials, on what the trial has made",
+	"internal/syntax":          "proofbox-syntax, which gives up all that it had",
+	"internal/bench":           "what is measured",
+	"internal/spend/spendtest": "a PostgreSQL, for tests and measurements",
+	"cmd/proofbox-attack":      "what attacks, inside a box",
 }
 
 // TestProgramsOfTheHost: no other package starts any.

@@ -168,6 +168,11 @@ func (c *Client) Cap(ctx context.Context, r proofbox.CapRequest) ([]proofbox.Bal
 	return ask[[]proofbox.Balance](ctx, c, request{method: http.MethodPost, path: "/v1/spend/caps", body: r})
 }
 
+// AbandonSpending charges in full what a run of a lost host holds.
+func (c *Client) AbandonSpending(ctx context.Context, r proofbox.AbandonRequest) (proofbox.Abandoned, error) {
+	return ask[proofbox.Abandoned](ctx, c, request{method: http.MethodPost, path: "/v1/spend/abandon", body: r})
+}
+
 // VerifySpending replays the ledger of spending and looks for a moment at which
 // a cap was passed.
 func (c *Client) VerifySpending(ctx context.Context) (proofbox.SpendReport, error) {

@@ -81,6 +81,8 @@ type Money interface {
 	Spending(ctx context.Context) ([]proofbox.Balance, error)
 	// Cap caps an account and gives its balances.
 	Cap(ctx context.Context, r proofbox.CapRequest) ([]proofbox.Balance, error)
+	// AbandonSpending charges in full what a run holds that is on no record here.
+	AbandonSpending(ctx context.Context, r proofbox.AbandonRequest) (proofbox.Abandoned, error)
 	// VerifySpending replays the ledger from its beginning.
 	VerifySpending(ctx context.Context) (proofbox.SpendReport, error)
 	// SpendHistory gives the newest charges, the newest first.
@@ -185,6 +187,7 @@ func Handler(s Service) http.Handler {
 		"GET /v1/log/verify":           h.verifyLog,
 		"GET /v1/spend":                h.spending,
 		"POST /v1/spend/caps":          h.cap,
+		"POST /v1/spend/abandon":       h.abandonSpending,
 		"GET /v1/spend/verify":         h.verifySpending,
 		"POST /v1/spend/history":       h.spendHistory,
 		"POST /v1/spend/what-if":       h.whatIf,

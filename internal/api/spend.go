@@ -20,6 +20,15 @@ func (h handler) cap(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, list, err)
 }
 
+func (h handler) abandonSpending(w http.ResponseWriter, r *http.Request) error {
+	var req proofbox.AbandonRequest
+	if err := read(r, &req); err != nil {
+		return err
+	}
+	abandoned, err := h.service.AbandonSpending(r.Context(), req)
+	return reply(w, abandoned, err)
+}
+
 func (h handler) verifySpending(w http.ResponseWriter, r *http.Request) error {
 	report, err := h.service.VerifySpending(r.Context())
 	return reply(w, report, err)

@@ -13,7 +13,11 @@ func (a *app) spendCommand() *cobra.Command {
 		Use: "spend", Short: "Show what was spent, by account", Args: usageArgs(cobra.NoArgs),
 		Long: `Show what calls to models have cost, by account and period, and what is held for
 calls that go on. The account of a run is runs/RUN, so what every run spends
-counts for the account runs.`,
+counts for the account runs.
+
+The ledger is a file of the state folder. Where PROOFBOX_DATABASE has the URL of a
+PostgreSQL (postgres://USER:PASSWORD@HOST/DATABASE), it is there, and many hosts
+share its caps.`,
 		Example: "  proofbox spend\n  proofbox spend cap runs 10 --per day\n  proofbox spend history\n  proofbox spend what-if --cap 0.50\n  proofbox spend verify",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := a.client.Spending(cmd.Context())
@@ -24,7 +28,7 @@ counts for the account runs.`,
 		},
 	}
 	a.jsonFlag(cmd)
-	cmd.AddCommand(a.capCommand(), a.historyCommand(), a.whatIfCommand(), a.verifySpendCommand())
+	cmd.AddCommand(a.capCommand(), a.historyCommand(), a.whatIfCommand(), a.verifySpendCommand(), a.abandonCommand())
 	return cmd
 }
 
@@ -68,6 +72,30 @@ is refused. A cap cannot be below what is already spent.`,
 		},
 	}
 	cmd.Flags().StringVar(&per, "per", "", "what the cap is for: total, day or month (default total)")
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+func (a *app) abandonCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "abandon RUN", Short: "Charge in full what a run of a lost host holds", Args: usageArgs(cobra.ExactArgs(1)),
+		Long: `Charge in full what a run holds, and what it has set aside, where its host will
+never settle it: its state folder is gone, or the database is in use without it.
+Nobody is taken for dead by himself when several hosts share a ledger, so this is
+how such holds end. Should the run go on after all, it spends what was charged.`,
+		Example: "  proofbox spend abandon RUN",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			done, err := a.client.AbandonSpending(cmd.Context(), proofbox.AbandonRequest{Run: args[0]})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.document(done)
+			}
+			a.printf("%s of %s charged in full\n", plural(done.Holds, "hold"), done.Run)
+			return nil
+		},
+	}
 	a.jsonFlag(cmd)
 	return cmd
 }

@@ -90,7 +90,7 @@ func Open(home string) (*Daemon, error) {
 		},
 		host:     &box.Host{State: home, Jail: programs.jail, Init: programs.init, Cgroups: cgroup.Detect(), Key: key},
 		contents: &contents.Keeper{Key: key, Scanner: program, Memory: filepath.Join(home, "verified"), Drafts: filepath.Join(home, "drafts")}, program: program,
-		key: key, log: log, money: &money{home: home},
+		key: key, log: log, money: &money{home: home, database: os.Getenv("PROOFBOX_DATABASE")},
 		active: map[string]*session{},
 	}
 	d.closing, d.close = context.WithCancel(context.Background())

@@ -51,7 +51,7 @@ func (s *session) end(ctx context.Context) error {
 		s.warn(lost)
 	}
 	err = errors.Join(err, s.daemon.conclude(ctx, s.run))
-	if teardown.Clean {
+	if teardown.Clean && !s.owes { // else the mark stays, and the next command tries again
 		err = errors.Join(err, s.daemon.store.settle(s.run.ID))
 	}
 	return errors.Join(err, s.lock.Close())
@@ -73,7 +73,9 @@ func (s *session) takeDown(ctx context.Context) error {
 		s.endModels()
 		s.listCalls()
 		s.endRecording()
-		err = errors.Join(err, s.daemon.settle(ctx, s.run))
+		unsettled := s.daemon.settle(ctx, s.run)
+		s.owes = unsettled != nil
+		err = errors.Join(err, unsettled)
 	}
 	err = errors.Join(err, s.lookBack(ctx))
 	if s.ready != nil {

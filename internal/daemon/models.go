@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"proofbox"
@@ -19,41 +18,10 @@ import (
 	"proofbox/internal/spend"
 )
 
-// spendFile is the ledger of spending in the state folder.
-const spendFile = "spend.db"
-
 // allRuns is the account above every run's.
 const allRuns = "runs"
 
 func accountOf(run string) string { return allRuns + "/" + run }
-
-// money is the ledger of spending, opened when it is first asked for.
-type money struct {
-	home string
-
-	once   sync.Once
-	ledger *spend.Ledger
-	err    error
-}
-
-func (m *money) open() (*spend.Ledger, error) {
-	m.once.Do(func() { m.ledger, m.err = spend.Open(filepath.Join(m.home, spendFile)) })
-	return m.ledger, m.err
-}
-
-// exists says whether anything was ever spent here.
-func (m *money) exists() bool {
-	_, err := os.Stat(filepath.Join(m.home, spendFile))
-	return err == nil
-}
-
-func (m *money) close() error {
-	m.once.Do(func() { m.err = errors.New("the daemon is closed") })
-	if m.ledger == nil {
-		return nil
-	}
-	return m.ledger.Close()
-}
 
 // purse pays for one run.
 type purse struct {
@@ -238,6 +206,25 @@ func (d *Daemon) Cap(ctx context.Context, r proofbox.CapRequest) ([]proofbox.Bal
 	}
 	list, err := ledger.Balances(ctx)
 	return slices.DeleteFunc(list, func(b proofbox.Balance) bool { return b.Account != r.Account }), err
+}
+
+// AbandonSpending charges in full what a run holds that nobody will settle. That is
+// safe where the run lives after all: what it has set aside is charged as well, so it
+// spends what was paid for. A run that is on record here is settled when it ends, or
+// by the reaper.
+func (d *Daemon) AbandonSpending(ctx context.Context, r proofbox.AbandonRequest) (proofbox.Abandoned, error) {
+	done := proofbox.Abandoned{Run: r.Run}
+	if filepath.Base(r.Run) != r.Run || exists(d.store.live(r.Run)) {
+		return done, fmt.Errorf("%q is no run of another host; one of this state folder is settled when it ends: stop it", r.Run)
+	}
+	ledger, err := d.money.open()
+	if err != nil {
+		return done, err
+	}
+	if done.Holds, err = ledger.Abandon(ctx, r.Run); err != nil {
+		return done, err
+	}
+	return done, d.note(ctx, "abandon", "", done)
 }
 
 // VerifySpending replays the ledger of spending.

@@ -32,6 +32,7 @@ type session struct {
 
 	prepared *prepared
 	tried
+	owes     bool // what it holds could not be settled
 	journal  *box.Journal
 	ready    *box.Ready            // a box that waits for this run; nil where it gets a new one
 	kind     box.Config            // what its box was made as

@@ -68,7 +68,10 @@ func (l *Ledger) commit(jobs []*job) {
 	err := errBroken // until it is known better, also where a job panics
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, t.rollback())
+			t.undo()
+			if l.conn == nil {
+				err = l.base.explain(err)
+			}
 			l.failed(t)
 		}
 		for _, j := range jobs {
@@ -80,7 +83,7 @@ func (l *Ledger) commit(jobs []*job) {
 	}()
 	if err = t.each(jobs); err == nil {
 		l.landed(t)
-		err = t.present()
+		err = l.base.present()
 	}
 }
 
@@ -88,13 +91,20 @@ func (l *Ledger) commit(jobs []*job) {
 var errBroken = errors.New("the transaction of the ledger was broken off")
 
 func (t *tx) each(jobs []*job) error {
-	if _, err := t.write("the beginning", `BEGIN IMMEDIATE`); err != nil {
+	if err := t.connect(t.ctx); err != nil {
 		return err
 	}
-	if err := t.begin(t.now()); err != nil {
+	now, err := t.base.begin(t)
+	if err != nil {
+		return err
+	}
+	if err := t.begin(now); err != nil {
 		return err
 	}
 	if err := t.catchUp(); err != nil {
+		return err
+	}
+	if err := t.reconcile(); err != nil {
 		return err
 	}
 	for _, j := range jobs {
@@ -105,8 +115,10 @@ func (t *tx) each(jobs []*job) error {
 	if err := t.extend(); err != nil {
 		return err
 	}
-	_, err := t.write("the end", `COMMIT`)
-	return err
+	if err := t.before("the end"); err != nil {
+		return err
+	}
+	return t.base.commit(t)
 }
 
 // do does one job, or nothing of it. An error is the transaction's own.

@@ -3,7 +3,6 @@ package spend_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -13,9 +12,10 @@ import (
 
 // TestCallersShareATransaction: of those who come while another waits for the
 // disk, one is refused and one has gone; the others get their holds.
-func TestCallersShareATransaction(t *testing.T) {
-	t.Parallel()
-	l := fresh(t)
+func TestCallersShareATransaction(t *testing.T) { onEach(t, testCallersShareATransaction) }
+
+func testCallersShareATransaction(t *testing.T, on base) {
+	l := fresh(t, on)
 	if err := l.SetCap(t.Context(), "team", proofbox.Total, 1000); err != nil {
 		t.Fatal(err)
 	}
@@ -62,14 +62,16 @@ func TestCallersShareATransaction(t *testing.T) {
 
 // TestSettleSoonIsSeenAtOnce: a caller whose last call is over finds all of the
 // cap that it has not spent, although nobody has waited for the disk.
-func TestSettleSoonIsSeenAtOnce(t *testing.T) {
-	t.Parallel()
-	l := fresh(t)
-	if err := l.SetCap(t.Context(), "team", proofbox.Total, 1000); err != nil {
+func TestSettleSoonIsSeenAtOnce(t *testing.T) { onEach(t, testSettleSoonIsSeenAtOnce) }
+
+func testSettleSoonIsSeenAtOnce(t *testing.T, on base) {
+	l := fresh(t, on)
+	const limit = 300
+	if err := l.SetCap(t.Context(), "team", proofbox.Total, limit); err != nil {
 		t.Fatal(err)
 	}
-	for spent := range proofbox.Money(1000) {
-		h, err := l.Reserve(t.Context(), claim(1000-spent, 0, 0, 0)) // all that is left
+	for spent := range proofbox.Money(limit) {
+		h, err := l.Reserve(t.Context(), claim(limit-spent, 0, 0, 0)) // all that is left
 		if err != nil {
 			t.Fatalf("after %d: %v", spent, err)
 		}
@@ -83,9 +85,10 @@ func TestSettleSoonIsSeenAtOnce(t *testing.T) {
 
 // TestSettleSoonIsKept: what was asked for is done before the ledger is closed;
 // where the process dies before, the hold stays and is charged in full.
-func TestSettleSoonIsKept(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+func TestSettleSoonIsKept(t *testing.T) { onEach(t, testSettleSoonIsKept) }
+
+func testSettleSoonIsKept(t *testing.T, on base) {
+	path := on.place(t)
 	charged := func(l *spend.Ledger) proofbox.Money {
 		got, err := l.Charged(t.Context(), "team/anna")
 		if err != nil {

@@ -24,7 +24,31 @@ func SetClock(l *Ledger, now func() time.Time) {
 	defer func() { <-l.turn }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.now = now
+	l.now, l.skew, l.alone = now, 0, true
+}
+
+// SetHostClock gives the host of a ledger another clock. The database has its own.
+func SetHostClock(l *Ledger, now func() time.Time) {
+	SetClock(l, now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alone = false
+}
+
+// Unlock takes from a ledger in PostgreSQL what has its transactions take turns.
+func Unlock(l *Ledger) { l.base.(*postgres).lock = "" }
+
+// Configure reads the URL of a server, and says whether it has to prove who it is.
+func Configure(url string) (verified bool, err error) {
+	config, err := configure(url)
+	if err != nil {
+		return false, err
+	}
+	verified = config.TLSConfig != nil && !config.TLSConfig.InsecureSkipVerify && config.TLSConfig.ServerName != ""
+	for _, f := range config.Fallbacks {
+		verified = verified && f.TLSConfig != nil
+	}
+	return verified, nil
 }
 
 // Overspend is what the ledger would be without its check: it holds whatever is
@@ -38,6 +62,8 @@ func Overspend(ctx context.Context, l *Ledger, c Claim) error {
 
 // Alter changes the ledger behind its back.
 func Alter(ctx context.Context, l *Ledger, statement string) error {
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
 	_, err := l.conn.ExecContext(ctx, statement)
 	return err
 }
@@ -79,7 +105,7 @@ func Kill(l *Ledger) error {
 	l.mu.Lock()
 	l.closed, l.pace = true, 0
 	l.mu.Unlock()
-	return errors.Join(l.conn.Close(), l.db.Close())
+	return errors.Join(l.release(), l.db.Close())
 }
 
 // Free is what a process has set aside for an account and below, and nobody has

@@ -35,13 +35,13 @@ func (c Call) Model() string {
 // calls has the columns of a call, and of those of an account and all below it.
 const calls = `SELECT h.id, h.account, h.owner, h.at, b.seq, e.seq, h.amount, h.charge, h.detail
 	FROM holds h JOIN events b ON b.hold = h.id AND b.kind = 'hold' LEFT JOIN events e ON e.hold = h.id AND e.kind = 'settle'
-	WHERE ?1 = '' OR h.account = ?1 OR substr(h.account, 1, length(?1) + 1) = ?1 || '/'`
+	WHERE $1 = '' OR h.account = $1 OR substr(h.account, 1, length($1) + 1) = $1 || '/'`
 
 // History gives the newest calls of an account and of those below it, the newest
 // first; an empty account is all.
 func (l *Ledger) History(ctx context.Context, account string, limit int) (list []Call, err error) {
 	err = l.update(ctx, func(t *tx) error {
-		return t.calls(calls+` ORDER BY b.seq DESC LIMIT ?2`, []any{account, limit}, func(c Call) { list = append(list, c) })
+		return t.calls(calls+` ORDER BY b.seq DESC LIMIT $2`, []any{account, limit}, func(c Call) { list = append(list, c) })
 	})
 	return list, err
 }

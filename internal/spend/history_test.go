@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +28,13 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "25"); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if shared.Server != nil {
+		if err := shared.Remove(); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(code)
 }
 
 // spendUntilKilled says "held" or, of a hold from a lease, "taken" each time before
@@ -69,9 +74,10 @@ func spendForEver(l *spend.Ledger) {
 
 // TestKilledBetweenAnyTwoWrites kills real processes in the middle of their
 // work. What they said they hold is there, and the ledger is sound.
-func TestKilledBetweenAnyTwoWrites(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+func TestKilledBetweenAnyTwoWrites(t *testing.T) { onEach(t, testKilledBetweenAnyTwoWrites) }
+
+func testKilledBetweenAnyTwoWrites(t *testing.T, on base) {
+	path := on.place(t)
 	l := open(t, path)
 	if err := l.SetCap(t.Context(), "a", proofbox.Total, 1e9); err != nil {
 		t.Fatal(err)
@@ -141,9 +147,10 @@ const limit = 100
 
 // TestLinearizable has several callers on several ledgers, and asks whether what
 // each was answered could have been answered one after the other.
-func TestLinearizable(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+func TestLinearizable(t *testing.T) { onEach(t, testLinearizable) }
+
+func testLinearizable(t *testing.T, on base) {
+	path := on.place(t)
 	ledgers := []*spend.Ledger{open(t, path), open(t, path), open(t, path)}
 	for _, l := range ledgers {
 		spend.Patient(l)

@@ -70,13 +70,13 @@ type live struct {
 
 // take takes a hold from a lease, if there is one that has enough.
 func (l *Ledger) take(c Claim) (Hold, bool) {
-	if l.present() != nil {
+	if l.base.present() != nil {
 		return Hold{}, false // the other way says why
 	}
 	p, amount := payer{c.Account, c.Owner}, c.cost(c.Units)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now().UnixNano()
+	now := l.time().UnixNano()
 	s := l.leases[p]
 	if s == nil || l.broken || l.closed || !s.covers(amount, now) {
 		return Hold{}, false
@@ -122,7 +122,11 @@ func (l *Ledger) tendSoon() {
 		return
 	}
 	l.tending = true
-	time.AfterFunc(l.pace, l.tend)
+	wait := l.pace
+	if l.broken {
+		wait = calmTime
+	}
+	time.AfterFunc(wait, l.tend)
 }
 
 // tend writes down what was taken and settled, and gives back the leases that are

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -53,9 +52,10 @@ func spent(t *testing.T, l *spend.Ledger) proofbox.Balance {
 
 // TestLeaseNeedsNoDisk: calls at once are held and settled without a single write,
 // with what they do not use coming back, and are all in the ledger afterwards.
-func TestLeaseNeedsNoDisk(t *testing.T) {
-	t.Parallel()
-	l := fresh(t)
+func TestLeaseNeedsNoDisk(t *testing.T) { onEach(t, testLeaseNeedsNoDisk) }
+
+func testLeaseNeedsNoDisk(t *testing.T, on base) {
+	l := fresh(t, on)
 	spend.ByHand(l)
 	holds := busy(t, l, 1000)
 	spend.CrashAt(l, func(name string) error { return errors.New(name + " was written") })
@@ -113,9 +113,10 @@ func TestLeaseNeedsNoDisk(t *testing.T) {
 
 // TestLeaseOfTheDead: what a process has set aside is held after its death, and
 // charged in full with the rest.
-func TestLeaseOfTheDead(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+func TestLeaseOfTheDead(t *testing.T) { onEach(t, testLeaseOfTheDead) }
+
+func testLeaseOfTheDead(t *testing.T, on base) {
+	path := on.place(t)
 	l := open(t, path)
 	spend.ByHand(l)
 	holds := busy(t, l, 1000)
@@ -141,9 +142,10 @@ func TestLeaseOfTheDead(t *testing.T) {
 
 // TestLeaseOfOneTakenForDead: a process whose holds were charged by another, which
 // took it for dead, spends no more than was charged.
-func TestLeaseOfOneTakenForDead(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+func TestLeaseOfOneTakenForDead(t *testing.T) { onEach(t, testLeaseOfOneTakenForDead) }
+
+func testLeaseOfOneTakenForDead(t *testing.T, on base) {
+	path := on.place(t)
 	l, other := open(t, path), open(t, path)
 	spend.ByHand(l)
 	holds := busy(t, l, 1000)
@@ -178,9 +180,10 @@ func TestLeaseOfOneTakenForDead(t *testing.T) {
 
 // TestLeaseIsGivenUpToOthers: a process finds all that another has set aside and
 // does not use, and itself, what it has.
-func TestLeaseIsGivenUpToOthers(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+func TestLeaseIsGivenUpToOthers(t *testing.T) { onEach(t, testLeaseIsGivenUpToOthers) }
+
+func testLeaseIsGivenUpToOthers(t *testing.T, on base) {
+	path := on.place(t)
 	l, other := open(t, path), open(t, path)
 	now := time.Now()
 	for _, l := range []*spend.Ledger{l, other} {
@@ -212,9 +215,10 @@ func TestLeaseIsGivenUpToOthers(t *testing.T) {
 
 // TestLeaseOfOneIsNotTheOthersLoss: who has spent all of a cap that is its own takes
 // nothing from others, however often it asks.
-func TestLeaseOfOneIsNotTheOthersLoss(t *testing.T) {
-	t.Parallel()
-	l := fresh(t)
+func TestLeaseOfOneIsNotTheOthersLoss(t *testing.T) { onEach(t, testLeaseOfOneIsNotTheOthersLoss) }
+
+func testLeaseOfOneIsNotTheOthersLoss(t *testing.T, on base) {
+	l := fresh(t, on)
 	spend.ByHand(l)
 	busy(t, l, 1000)
 	if err := l.SetCap(t.Context(), "team/bob", proofbox.Total, 5); err != nil {
@@ -233,8 +237,11 @@ func TestLeaseOfOneIsNotTheOthersLoss(t *testing.T) {
 // TestLeaseOfTheDeadIsNotWaitedForLong: who needs what a dead process had set aside
 // is refused in the end, and nobody is for ever.
 func TestLeaseOfTheDeadIsNotWaitedForLong(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+	onEach(t, testLeaseOfTheDeadIsNotWaitedForLong)
+}
+
+func testLeaseOfTheDeadIsNotWaitedForLong(t *testing.T, on base) {
+	path := on.place(t)
 	l, other := open(t, path), open(t, path)
 	spend.ByHand(l)
 	busy(t, l, 200)
@@ -252,9 +259,10 @@ func TestLeaseOfTheDeadIsNotWaitedForLong(t *testing.T) {
 
 // TestOnlyItsProcessSettlesALease: what one process has in its memory, another
 // does not free.
-func TestOnlyItsProcessSettlesALease(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+func TestOnlyItsProcessSettlesALease(t *testing.T) { onEach(t, testOnlyItsProcessSettlesALease) }
+
+func testOnlyItsProcessSettlesALease(t *testing.T, on base) {
+	path := on.place(t)
 	l, other := open(t, path), open(t, path)
 	spend.ByHand(l)
 	holds := busy(t, l, 1000)
@@ -272,8 +280,9 @@ func TestOnlyItsProcessSettlesALease(t *testing.T) {
 
 // TestLeaseIsGivenBack where it is of no use: nobody has used it for a while, or
 // it was ended by somebody else. One whose ledger has gone is of none at once.
-func TestLeaseIsGivenBack(t *testing.T) {
-	t.Parallel()
+func TestLeaseIsGivenBack(t *testing.T) { onEach(t, testLeaseIsGivenBack) }
+
+func testLeaseIsGivenBack(t *testing.T, on base) {
 	for name, end := range map[string]func(l *spend.Ledger, path string) error{
 		"unused": func(l *spend.Ledger, _ string) error {
 			spend.SetClock(l, func() time.Time { return time.Now().Add(2 * time.Second) })
@@ -287,7 +296,10 @@ func TestLeaseIsGivenBack(t *testing.T) {
 		"gone": func(_ *spend.Ledger, path string) error { return os.Rename(path, path+".old") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "spend.db")
+			if name == "gone" && on.name != inFile.name {
+				return // it has no file: TestLedgerThatIsAnother
+			}
+			path := on.place(t)
 			l := open(t, path)
 			spend.ByHand(l)
 			busy(t, l, 1000)
@@ -303,9 +315,10 @@ func TestLeaseIsGivenBack(t *testing.T) {
 }
 
 // TestLeaseEndsWithItsDay: tomorrow's calls count for tomorrow.
-func TestLeaseEndsWithItsDay(t *testing.T) {
-	t.Parallel()
-	l := fresh(t)
+func TestLeaseEndsWithItsDay(t *testing.T) { onEach(t, testLeaseEndsWithItsDay) }
+
+func testLeaseEndsWithItsDay(t *testing.T, on base) {
+	l := fresh(t, on)
 	spend.ByHand(l)
 	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	spend.SetClock(l, func() time.Time { return noon })
@@ -334,7 +347,7 @@ func TestLeaseEndsWithItsDay(t *testing.T) {
 // not.
 func TestLedgerOfBeforeLeases(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+	path := inFile.place(t)
 	alter := func(text string) {
 		db, err := sql.Open("sqlite", path)
 		if err != nil {
@@ -369,9 +382,10 @@ func TestLedgerOfBeforeLeases(t *testing.T) {
 
 // TestLeasesOfMany has many callers of several payers at once, and leases must
 // not change what they can spend: all of the cap, to within one call.
-func TestLeasesOfMany(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+func TestLeasesOfMany(t *testing.T) { onEach(t, testLeasesOfMany) }
+
+func testLeasesOfMany(t *testing.T, on base) {
+	path := on.place(t)
 	ledgers := []*spend.Ledger{open(t, path), open(t, path)}
 	const limit, each, charge = 30_000, 10, 7
 	for _, l := range ledgers {

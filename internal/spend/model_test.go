@@ -3,10 +3,10 @@ package spend_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -21,15 +21,28 @@ var errCrash = errors.New("the process dies")
 // TestModel draws histories of caps, holds, leases, settlements that are waited
 // for and that are not, and crashes between any two writes, by two processes, and
 // holds the ledger against a model that fits on a page.
+//
+// It runs beside no other test, because how many histories there are is a setting of all.
 func TestModel(t *testing.T) {
-	t.Parallel()
-	base, leased := t.TempDir(), int64(0)
-	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp(base, "")
+	t.Run(inFile.name, func(t *testing.T) { testModel(t, inFile) })
+	t.Run(inPostgres.name, func(t *testing.T) {
+		checks := flag.Lookup("rapid.checks").Value
+		n, err := strconv.Atoi(checks.String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &model{t: t, path: filepath.Join(dir, "spend.db"), spent: map[string]proofbox.Money{}, caps: map[string]proofbox.Money{}}
+		defer checks.Set(strconv.Itoa(n))
+		if err := checks.Set(strconv.Itoa(max(1, n/4))); err != nil { // each start of a process is one of the server's
+			t.Fatal(err)
+		}
+		testModel(t, inPostgres)
+	})
+}
+
+func testModel(t *testing.T, on base) {
+	leased, place := int64(0), func() string { return on.place(t) }
+	rapid.Check(t, func(t *rapid.T) {
+		m := &model{t: t, on: on, path: place(), spent: map[string]proofbox.Money{}, caps: map[string]proofbox.Money{}}
 		m.open(&m.reader)
 		for i := range m.processes {
 			m.processes[i] = &process{owner: string(rune('x' + i))}
@@ -55,6 +68,7 @@ func TestModel(t *testing.T) {
 // model is what the ledger should be: total caps only, in three accounts.
 type model struct {
 	t         *rapid.T
+	on        base
 	path      string
 	reader    *spend.Ledger // takes no part
 	processes [2]*process
@@ -93,7 +107,7 @@ func (m *model) open(l **spend.Ledger) {
 		m.t.Fatal(err)
 	}
 	spend.ByHand(*l)
-	if err := spend.Alter(context.Background(), *l, `PRAGMA synchronous = off`); err != nil { // the host does not crash
+	if err := spend.Alter(context.Background(), *l, m.on.quick); err != nil {
 		m.t.Fatal(err)
 	}
 }

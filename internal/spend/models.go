@@ -15,9 +15,9 @@ type ModelUse struct {
 
 // Models gives the models with the most calls, not more than a number of them.
 func (l *Ledger) Models(ctx context.Context, most int) (list []ModelUse, err error) {
-	const query = `SELECT CASE WHEN json_valid(detail) THEN COALESCE(json_extract(detail, '$.model'), '') ELSE '' END,
-		COUNT(*), SUM(charge IS NULL), COALESCE(SUM(charge), 0), SUM(CASE WHEN charge IS NULL THEN amount ELSE 0 END)
-		FROM holds GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?`
+	query := `SELECT ` + l.base.modelOf("detail") + `,
+		COUNT(*), COUNT(*) - COUNT(charge), COALESCE(SUM(charge), 0), SUM(CASE WHEN charge IS NULL THEN amount ELSE 0 END)
+		FROM holds GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $1`
 	err = l.update(ctx, func(t *tx) error {
 		return t.all(query, []any{most}, func(scan func(...any) error) error {
 			var u ModelUse

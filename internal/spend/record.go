@@ -3,7 +3,6 @@ package spend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -27,7 +26,7 @@ func (l *Ledger) settleSoon(hold int64, charge proofbox.Money) {
 	h := l.end(hold)
 	if h != nil && h.lease != nil {
 		h.lease.free += h.amount - min(charge, h.amount)
-		h.lease.used = l.now().UnixNano()
+		h.lease.used = l.time().UnixNano()
 	}
 	l.note(&record{live: h, hold: hold, charge: charge})
 }
@@ -83,7 +82,7 @@ func (t *tx) add(s *sums) error {
 		}
 	}
 	for id, amount := range s.leases {
-		if _, err := t.write("a lease", `UPDATE leases SET amount = amount + ? WHERE id = ?`, amount, id); err != nil {
+		if _, err := t.write("a lease", `UPDATE leases SET amount = amount + $1 WHERE id = $2`, amount, id); err != nil {
 			return err
 		}
 	}
@@ -119,7 +118,7 @@ func (t *tx) openLease(of *lease, s *sums) (int64, error) {
 	if !known {
 		var id int64
 		var err error
-		if open, err = t.one(`SELECT id FROM leases WHERE id = ?`, []any{of.id}, []any{&id}); err != nil {
+		if open, err = t.one(`SELECT id FROM leases WHERE id = $1`, []any{of.id}, []any{&id}); err != nil {
 			return 0, err
 		}
 		s.open[of.id] = open
@@ -136,7 +135,7 @@ func (t *tx) taken(r *record, lease int64, s *sums) error {
 	if lease == 0 {
 		return nil // the lease was charged in full, and this with it
 	}
-	got, err := t.write("a hold", `INSERT INTO holds (id, account, owner, at, amount, detail) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+	got, err := t.write("a hold", `INSERT INTO holds (id, account, owner, at, amount, detail) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
 		r.hold, r.payer.account, r.payer.owner, r.at, r.amount, r.detail)
 	if err != nil || !changed(got) {
 		return err
@@ -149,7 +148,7 @@ func (t *tx) taken(r *record, lease int64, s *sums) error {
 // else to the account.
 func (t *tx) settled(r *record, lease int64, s *sums) error {
 	charge := min(r.charge, r.amount)
-	got, err := t.write("a settlement", `UPDATE holds SET charge = ? WHERE id = ? AND charge IS NULL`, charge, r.hold)
+	got, err := t.write("a settlement", `UPDATE holds SET charge = $1 WHERE id = $2 AND charge IS NULL`, charge, r.hold)
 	if err != nil || !changed(got) {
 		return err // it was settled in full by whoever took this process for dead
 	}
@@ -203,7 +202,7 @@ func (t *tx) extendOne(p payer, amount proofbox.Money) error {
 			return err
 		}
 	}
-	r, err := t.write("a lease", `UPDATE leases SET amount = amount + ? WHERE id = ?`, e.amount, s.id)
+	r, err := t.write("a lease", `UPDATE leases SET amount = amount + $1 WHERE id = $2`, e.amount, s.id)
 	if err != nil {
 		return err
 	}
@@ -212,9 +211,10 @@ func (t *tx) extendOne(p payer, amount proofbox.Money) error {
 		return nil
 	}
 	if few {
-		if e.next, e.end, err = t.allot(); err != nil {
+		if e.next, err = t.base.allot(t); err != nil {
 			return err
 		}
+		e.end = e.next + numbers
 	}
 	for i := range balances {
 		balances[i].Held += e.amount
@@ -238,27 +238,9 @@ func (t *tx) leaseOf(p payer) (s *lease, calls int, free proofbox.Money, few boo
 	return s, t.demand[p], s.free, s.end-s.next < fewNumbers
 }
 
-func (t *tx) openNew(s *lease) error {
-	r, err := t.write("a lease", `INSERT INTO leases (account, owner, at, amount) VALUES (?, ?, ?, 0)`, s.payer.account, s.payer.owner, s.at)
-	if err != nil {
-		return err
-	}
-	if s.id, err = r.LastInsertId(); err != nil {
-		return fmt.Errorf("writing a lease to the ledger: %w", err)
-	}
-	return nil
-}
-
-// allot gives numbers for holds that nobody else gets.
-func (t *tx) allot() (next, end int64, err error) {
-	if _, err := t.write("numbers", `INSERT INTO sqlite_sequence (name, seq) SELECT 'holds', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'holds')`); err != nil {
-		return 0, 0, err
-	}
-	if _, err := t.write("numbers", `UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'holds'`, int64(numbers)); err != nil {
-		return 0, 0, err
-	}
-	_, err = t.one(`SELECT seq + 1 FROM sqlite_sequence WHERE name = 'holds'`, nil, []any{&end})
-	return end - numbers, end, err
+func (t *tx) openNew(s *lease) (err error) {
+	s.id, err = t.insert("a lease", `INSERT INTO leases (account, owner, at, amount) VALUES ($1, $2, $3, 0)`, s.payer.account, s.payer.owner, s.at)
+	return err
 }
 
 // drop has nothing taken from a lease any more.
@@ -302,11 +284,11 @@ func (t *tx) closeLease(id int64) error {
 	var account string
 	var at int64
 	var rest proofbox.Money
-	found, err := t.one(`SELECT account, at, amount FROM leases WHERE id = ?`, []any{id}, []any{&account, &at, &rest})
+	found, err := t.one(`SELECT account, at, amount FROM leases WHERE id = $1`, []any{id}, []any{&account, &at, &rest})
 	if err != nil || !found {
 		return err
 	}
-	if _, err := t.write("the end of a lease", `DELETE FROM leases WHERE id = ?`, id); err != nil {
+	if _, err := t.write("the end of a lease", `DELETE FROM leases WHERE id = $1`, id); err != nil {
 		return err
 	}
 	if err := t.count(account, at, 0, -rest); err != nil {
@@ -324,7 +306,7 @@ func (t *tx) chargeLeases(owner string) error {
 		rest    proofbox.Money
 	}
 	var all []left
-	err := t.all(`SELECT id, account, at, amount FROM leases WHERE owner = ? ORDER BY id`, []any{owner}, func(scan func(...any) error) error {
+	err := t.all(`SELECT id, account, at, amount FROM leases WHERE owner = $1 ORDER BY id`, []any{owner}, func(scan func(...any) error) error {
 		var s left
 		err := scan(&s.id, &s.account, &s.at, &s.rest)
 		all = append(all, s)
@@ -350,18 +332,26 @@ func (t *tx) holdRest(id int64, account, owner string, at int64, rest proofbox.M
 		return nil
 	}
 	const detail = `{"lost":"what was held for calls of a process that has died"}`
-	r, err := t.write("a hold", `INSERT INTO holds (account, owner, at, amount, detail) VALUES (?, ?, ?, ?, ?)`, account, owner, at, rest, detail)
+	hold, err := t.insert("a hold", `INSERT INTO holds (account, owner, at, amount, detail) VALUES ($1, $2, $3, $4, $5)`, account, owner, at, rest, detail)
 	if err != nil {
 		return err
 	}
-	hold, err := r.LastInsertId()
-	if err != nil {
-		return fmt.Errorf("writing a hold to the ledger: %w", err)
-	}
-	if _, err := t.write("a lease", `UPDATE leases SET amount = 0 WHERE id = ?`, id); err != nil {
+	if _, err := t.write("a lease", `UPDATE leases SET amount = 0 WHERE id = $1`, id); err != nil {
 		return err
 	}
 	return t.event(entry{kind: eventHold, account: account, hold: hold, lease: id, amount: rest})
+}
+
+// reconcile ends the leases that are none any more. It is done after a transaction
+// that seemed to fail: it may be on the disk, and have given them back.
+func (t *tx) reconcile() error {
+	t.mu.Lock()
+	broken := t.broken
+	t.mu.Unlock()
+	if !broken {
+		return nil
+	}
+	return t.tend()
 }
 
 // tend gives back the leases that are of no use here, and those that somebody else
@@ -370,7 +360,7 @@ func (t *tx) tend() error {
 	wanted := map[int64]bool{} // of the leases that are there still
 	for _, s := range t.own() {
 		var w bool
-		there, err := t.one(`SELECT wanted FROM leases WHERE id = ?`, []any{s.id}, []any{&w})
+		there, err := t.one(`SELECT wanted FROM leases WHERE id = $1`, []any{s.id}, []any{&w})
 		if err != nil {
 			return err
 		}
@@ -411,7 +401,7 @@ func (t *tx) ask(account string) (bool, error) {
 }
 
 // beneath finds the leases of an account and of those below it.
-const beneath = `substr(account || '/', 1, length(?1) + 1) = ?1 || '/'`
+const beneath = `substr(account || '/', 1, length($1) + 1) = $1 || '/'`
 
 // room makes room where there is not enough: by giving back what this process has
 // set aside beneath the account that is short, and by asking others to. It may be

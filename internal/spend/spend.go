@@ -1,8 +1,19 @@
 // Package spend keeps accounts of money and holds each of them to its caps. What
 // a call can cost at most is held before the call is made, in one durable step
 // over every account that it counts for, by itself or in a block for several
-// calls; what it did cost is charged when that is known. At any instant, across processes and crashes, what an account has
-// charged and held is within each of its caps: there is no other way to spend.
+// calls; what it did cost is charged when that is known. At any instant, across
+// processes, hosts and crashes, what an account has charged and held is within each of
+// its caps: there is no other way to spend.
+//
+// The ledger is a file of SQLite, or in a PostgreSQL that many hosts share. Either has
+// one transaction at a time: the file by its lock for writing (BEGIN IMMEDIATE), the
+// server by a lock of the one row of a table, under READ COMMITTED, so that what is read
+// after it is what all before have committed. Both are told to answer only when it is
+// on the disk.
+//
+// Nobody is taken for dead here. An owner's holds are settled by the owner, or charged
+// in full by whoever says that it is gone (see [Ledger.Abandon]), which is within the
+// caps even if it is not.
 //
 // Every change is an event in the ledger, from which [Ledger.Verify] works out
 // all balances anew and looks for a moment at which a cap was passed.
@@ -15,12 +26,9 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"os"
 	"strings"
 	"sync"
 	"time"
-
-	_ "modernc.org/sqlite" // the database
 
 	"proofbox"
 )
@@ -28,15 +36,14 @@ import (
 // Ledger is a database of accounts. It may be used from many goroutines, and
 // several processes may have the same one open.
 type Ledger struct {
+	base base
 	db   *sql.DB
-	path string
-	file os.FileInfo // what was opened there
 	now  func() time.Time
 	step func(name string) error // nil but for a test that crashes between two writes
 
 	turn       chan struct{}        // full while somebody has the transaction
-	conn       *sql.Conn            // who has the turn may use it
-	statements map[string]*sql.Stmt // who has the turn may use it
+	conn       *sql.Conn            // who has the turn may use it; nil when it was lost
+	statements map[string]*sql.Stmt // of conn; who has the turn may use it
 
 	calm map[string]int64 // by account, until when no lease is opened beneath it; who has the turn may use it
 
@@ -50,8 +57,10 @@ type Ledger struct {
 	demand  map[payer]int // calls that are under way
 	live    map[int64]*live
 	records []*record
-	tending bool // somebody will write them
-	broken  bool // the last transaction has failed
+	skew    time.Duration // by how much the clock of the database is ahead of this host's
+	alone   bool          // there is no such clock: a test has its own
+	tending bool          // somebody will write them
+	broken  bool          // the last transaction has failed
 	closed  bool
 }
 
@@ -89,26 +98,24 @@ const (
 	eventClose  = "close"  // what is left in a lease is nobody's again
 )
 
-// Open opens a ledger, and makes it where there is none.
-func Open(path string) (*Ledger, error) {
-	// What is committed is on the disk.
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(30000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)")
+// Open opens a ledger, and makes it where there is none: in the file of a name, or in
+// the PostgreSQL that a URL names.
+func Open(place string) (*Ledger, error) {
+	b, db, err := find(place)
 	if err != nil {
-		return nil, fmt.Errorf("opening the ledger %q: %w", path, err)
+		return nil, err
 	}
 	l := &Ledger{
-		db: db, path: path, now: time.Now, turn: make(chan struct{}, 1), statements: map[string]*sql.Stmt{},
+		base: b, db: db, now: time.Now, turn: make(chan struct{}, 1),
 		pace: pace, patience: patience, calm: map[string]int64{},
 		leases: map[payer]*lease{}, demand: map[payer]int{}, live: map[int64]*live{},
 	}
-	if l.conn, err = db.Conn(context.Background()); err == nil {
-		err = prepare(context.Background(), l.conn)
-	}
-	if err == nil {
-		l.file, err = os.Stat(path)
+	ctx := context.Background()
+	if err = l.connect(ctx); err == nil {
+		err = b.prepare(ctx, l.conn)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the ledger %q: %w", path, err), db.Close())
+		return nil, errors.Join(b.explain(err), db.Close())
 	}
 	return l, nil
 }
@@ -116,41 +123,10 @@ func Open(path string) (*Ledger, error) {
 // version is that of the schema. Ledgers of before there were leases have 0.
 const version = 1
 
-// prepare makes the tables, or adds to them what they have not.
-func prepare(ctx context.Context, conn *sql.Conn) (err error) {
-	if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_, undone := conn.ExecContext(ctx, `ROLLBACK`)
-			err = errors.Join(err, undone)
-		}
-	}()
-	var has int
-	var old bool
-	err = conn.QueryRowContext(ctx, `SELECT user_version, EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'events') FROM pragma_user_version`).Scan(&has, &old)
-	if err == nil && has > version {
-		err = fmt.Errorf("it is of version %d, and this proofbox knows %d; use the one that has written it", has, version)
-	}
-	if err == nil && has == 0 && old {
-		_, err = conn.ExecContext(ctx, `ALTER TABLE events ADD COLUMN lease INTEGER NOT NULL DEFAULT 0`)
-	}
-	if err == nil {
-		_, err = conn.ExecContext(ctx, schema+fmt.Sprintf(`PRAGMA user_version = %d; COMMIT`, version))
-	}
-	return err
-}
-
-// present says why the ledger is not where it was opened: what is written to a
-// file without a name is found by nobody.
-func (l *Ledger) present() error {
-	now, err := os.Stat(l.path)
-	if err == nil && !os.SameFile(now, l.file) {
-		err = errors.New("there is another file in its place")
-	}
-	if err != nil {
-		return fmt.Errorf("the ledger %q has gone, and nothing can be spent without it: %w; start proofbox again to begin a new one", l.path, err)
+// unknown refuses a ledger that a later proofbox has written.
+func unknown(has int) error {
+	if has > version {
+		return fmt.Errorf("%w: it is of version %d, and this proofbox knows %d; use the one that has written it", errUnfit, has, version)
 	}
 	return nil
 }
@@ -168,7 +144,7 @@ func (l *Ledger) Close() error {
 		return err
 	}}
 	l.commit(append(l.takeAll(), back))
-	return errors.Join(back.err, l.conn.Close(), l.db.Close())
+	return errors.Join(back.err, l.release(), l.db.Close())
 }
 
 // Claim is what a call may cost: a fixed part, and units of which each costs the
@@ -384,7 +360,7 @@ func (l *Ledger) Balances(ctx context.Context) (list []proofbox.Balance, err err
 // Charged gives what an account has charged in total.
 func (l *Ledger) Charged(ctx context.Context, account string) (charged proofbox.Money, err error) {
 	err = l.update(ctx, func(t *tx) error {
-		_, err := t.one(`SELECT charged FROM balances WHERE account = ? AND period = 'total'`, []any{account}, []any{&charged})
+		_, err := t.one(`SELECT charged FROM balances WHERE account = $1 AND period = 'total'`, []any{account}, []any{&charged})
 		return err
 	})
 	return charged, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -26,7 +25,7 @@ func open(t testing.TB, path string) *spend.Ledger {
 	return l
 }
 
-func fresh(t testing.TB) *spend.Ledger { return open(t, filepath.Join(t.TempDir(), "spend.db")) }
+func fresh(t testing.TB, on base) *spend.Ledger { return open(t, on.place(t)) }
 
 // sound checks a ledger from its beginning.
 func sound(t interface{ Errorf(string, ...any) }, l *spend.Ledger) proofbox.SpendReport {
@@ -41,9 +40,10 @@ func claim(fixed, each proofbox.Money, units, least int64) spend.Claim {
 	return spend.Claim{Account: "team/anna/run", Owner: "run", Fixed: fixed, Each: each, Units: units, Least: least}
 }
 
-func TestReserveFitsUnderEveryCap(t *testing.T) {
-	t.Parallel()
-	l, ctx := fresh(t), t.Context()
+func TestReserveFitsUnderEveryCap(t *testing.T) { onEach(t, testReserveFitsUnderEveryCap) }
+
+func testReserveFitsUnderEveryCap(t *testing.T, on base) {
+	l, ctx := fresh(t, on), t.Context()
 	for _, c := range []struct {
 		account string
 		period  proofbox.Period
@@ -80,9 +80,10 @@ func TestReserveFitsUnderEveryCap(t *testing.T) {
 	sound(t, l)
 }
 
-func TestSettling(t *testing.T) {
-	t.Parallel()
-	l, ctx := fresh(t), t.Context()
+func TestSettling(t *testing.T) { onEach(t, testSettling) }
+
+func testSettling(t *testing.T, on base) {
+	l, ctx := fresh(t, on), t.Context()
 	h, err := l.Reserve(ctx, claim(100, 0, 0, 0))
 	if err != nil {
 		t.Fatal(err)
@@ -113,9 +114,10 @@ func TestSettling(t *testing.T) {
 }
 
 // TestCrashSettlesInFull: whoever dies with holds has spent them.
-func TestCrashSettlesInFull(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+func TestCrashSettlesInFull(t *testing.T) { onEach(t, testCrashSettlesInFull) }
+
+func testCrashSettlesInFull(t *testing.T, on base) {
+	path := on.place(t)
 	l, ctx := open(t, path), t.Context()
 	for range 3 {
 		if _, err := l.Reserve(ctx, claim(100, 0, 0, 0)); err != nil {
@@ -141,9 +143,10 @@ func TestCrashSettlesInFull(t *testing.T) {
 	sound(t, l)
 }
 
-func TestCapIsNotBelowWhatIsSpent(t *testing.T) {
-	t.Parallel()
-	l, ctx := fresh(t), t.Context()
+func TestCapIsNotBelowWhatIsSpent(t *testing.T) { onEach(t, testCapIsNotBelowWhatIsSpent) }
+
+func testCapIsNotBelowWhatIsSpent(t *testing.T, on base) {
+	l, ctx := fresh(t, on), t.Context()
 	if _, err := l.Reserve(ctx, claim(100, 0, 0, 0)); err != nil {
 		t.Fatal(err)
 	}
@@ -161,9 +164,10 @@ func TestCapIsNotBelowWhatIsSpent(t *testing.T) {
 }
 
 // TestClockSetBackGivesNothingAnew jumps back to yesterday.
-func TestClockSetBackGivesNothingAnew(t *testing.T) {
-	t.Parallel()
-	l, ctx := fresh(t), t.Context()
+func TestClockSetBackGivesNothingAnew(t *testing.T) { onEach(t, testClockSetBackGivesNothingAnew) }
+
+func testClockSetBackGivesNothingAnew(t *testing.T, on base) {
+	l, ctx := fresh(t, on), t.Context()
 	if err := l.SetCap(ctx, "team", proofbox.Day, 100); err != nil {
 		t.Fatal(err)
 	}
@@ -179,8 +183,9 @@ func TestClockSetBackGivesNothingAnew(t *testing.T) {
 
 // TestVerifyFindsWhatIsWrong alters a sound ledger, and one that was written
 // without the check.
-func TestVerifyFindsWhatIsWrong(t *testing.T) {
-	t.Parallel()
+func TestVerifyFindsWhatIsWrong(t *testing.T) { onEach(t, testVerifyFindsWhatIsWrong) }
+
+func testVerifyFindsWhatIsWrong(t *testing.T, on base) {
 	for name, alter := range map[string]func(context.Context, *spend.Ledger) error{
 		"a charge":    statement(`UPDATE balances SET charged = charged - 1`),
 		"a hold":      statement(`UPDATE holds SET charge = NULL`),
@@ -194,7 +199,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, ctx := fresh(t), t.Context()
+			l, ctx := fresh(t, on), t.Context()
 			if err := l.SetCap(ctx, "team", proofbox.Total, 1000); err != nil {
 				t.Fatal(err)
 			}
@@ -222,9 +227,10 @@ func statement(text string) func(context.Context, *spend.Ledger) error {
 
 // TestThousandCallersAndOneCap lets a thousand callers, in two processes' worth
 // of ledgers, run against one cap at once.
-func TestThousandCallersAndOneCap(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+func TestThousandCallersAndOneCap(t *testing.T) { onEach(t, testThousandCallersAndOneCap) }
+
+func testThousandCallersAndOneCap(t *testing.T, on base) {
+	path := on.place(t)
 	ledgers, ctx := []*spend.Ledger{open(t, path), open(t, path)}, t.Context()
 	for _, l := range ledgers {
 		spend.Patient(l)
@@ -259,34 +265,38 @@ func TestThousandCallersAndOneCap(t *testing.T) {
 // BenchmarkReserveAndSettle is what a call pays for being held and settled, alone
 // and beside others.
 func BenchmarkReserveAndSettle(b *testing.B) {
-	for _, callers := range []int{1, 16, 64} {
-		b.Run(fmt.Sprintf("%d callers", callers), func(b *testing.B) {
-			l, ctx := fresh(b), b.Context()
-			if err := l.SetCap(ctx, "team", proofbox.Total, 1e18); err != nil {
-				b.Fatal(err)
-			}
-			b.SetParallelism((callers + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					h, err := l.Reserve(ctx, claim(100, 0, 0, 0))
-					if err == nil {
-						err = l.Settle(ctx, h.ID, 50)
-					}
-					if err != nil {
-						b.Error(err)
-						return
-					}
-				}
-			})
-		})
+	for _, on := range []base{inFile, inPostgres} {
+		for _, callers := range []int{1, 16, 64} {
+			b.Run(fmt.Sprintf("%s/%d callers", on.name, callers), func(b *testing.B) { reserveAndSettle(b, on, callers) })
+		}
 	}
+}
+
+func reserveAndSettle(b *testing.B, on base, callers int) {
+	l, ctx := fresh(b, on), b.Context()
+	if err := l.SetCap(ctx, "team", proofbox.Total, 1e18); err != nil {
+		b.Fatal(err)
+	}
+	b.SetParallelism((callers + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			h, err := l.Reserve(ctx, claim(100, 0, 0, 0))
+			if err == nil {
+				err = l.Settle(ctx, h.ID, 50)
+			}
+			if err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
 }
 
 // TestFullDisk: what cannot be written is not held, and the ledger goes on when
 // there is room again.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	l := fresh(t)
+	l := fresh(t, inFile)
 	pages := func(text string) {
 		if err := spend.Alter(t.Context(), l, "PRAGMA max_page_count = "+text); err != nil {
 			t.Fatal(err)
@@ -319,7 +329,7 @@ func TestFullDisk(t *testing.T) {
 // one is in its place.
 func TestLedgerThatHasGone(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "spend.db")
+	path := inFile.place(t)
 	l := open(t, path)
 	if _, err := l.Reserve(t.Context(), claim(1, 0, 0, 0)); err != nil {
 		t.Fatal(err)

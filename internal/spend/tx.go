@@ -37,13 +37,16 @@ func (t *tx) begin(now time.Time) error {
 	return nil
 }
 
-// rollback undoes what was written, if a transaction is open at all.
-func (t *tx) rollback() error {
-	_, err := t.conn.ExecContext(context.WithoutCancel(t.ctx), `ROLLBACK`)
-	if err != nil && strings.Contains(err.Error(), "no transaction is active") {
-		return nil
+// undo undoes what was written, if a transaction is open at all. Where it cannot, the
+// connection is given up, with which the transaction ends.
+func (t *tx) undo() {
+	if t.conn == nil {
+		return
 	}
-	return err
+	_, err := t.conn.ExecContext(t.ctx, `ROLLBACK`)
+	if err != nil && !strings.Contains(err.Error(), "no transaction is active") {
+		t.disconnect()
+	}
 }
 
 // before is asked before each write.
@@ -121,6 +124,17 @@ func (t *tx) write(name, query string, args ...any) (sql.Result, error) {
 	return r, nil
 }
 
+// insert makes a row and gives its number. name says in which table.
+func (t *tx) insert(name, query string, args ...any) (id int64, err error) {
+	if err := t.before(name); err != nil {
+		return 0, err
+	}
+	if _, err := t.one(query+` RETURNING id`, args, []any{&id}); err != nil {
+		return 0, fmt.Errorf("writing %s: %w", name, err)
+	}
+	return id, nil
+}
+
 // scopes gives an account and every one above it.
 func scopes(account string) []string {
 	var list []string
@@ -148,7 +162,7 @@ func kindOf(span string) string {
 	return kind
 }
 
-// list writes names for json_each of SQLite.
+// list writes names for the database, see names of [base].
 func list(names []string) string {
 	text, err := json.Marshal(names)
 	if err != nil {
@@ -162,8 +176,8 @@ func list(names []string) string {
 func (t *tx) capped(account string) ([]proofbox.Balance, error) {
 	found := []proofbox.Balance{}
 	err := t.all(`SELECT c.account, p.value, c.amount, COALESCE(b.charged, 0), COALESCE(b.held, 0)
-		FROM json_each(?) a JOIN caps c ON c.account = a.value
-		JOIN json_each(?) p ON c.period = p.value OR p.value LIKE c.period || ' %'
+		FROM `+t.base.names("$1", "a")+` JOIN caps c ON c.account = a.value
+		JOIN `+t.base.names("$2", "p")+` ON c.period = p.value OR p.value LIKE c.period || ' %'
 		LEFT JOIN balances b ON b.account = c.account AND b.period = p.value
 		ORDER BY a.key, p.key`, []any{list(scopes(account)), list(spans(t.at))}, func(scan func(...any) error) error {
 		b := proofbox.Balance{Cap: new(proofbox.Money)}
@@ -187,13 +201,9 @@ func tightest(balances []proofbox.Balance) *Refused {
 
 // hold writes a hold and counts it.
 func (t *tx) hold(c Claim, amount proofbox.Money) (int64, error) {
-	r, err := t.write("a hold", `INSERT INTO holds (account, owner, at, amount, detail) VALUES (?, ?, ?, ?, ?)`, c.Account, c.Owner, t.at, amount, c.Detail)
+	id, err := t.insert("a hold", `INSERT INTO holds (account, owner, at, amount, detail) VALUES ($1, $2, $3, $4, $5)`, c.Account, c.Owner, t.at, amount, c.Detail)
 	if err != nil {
 		return 0, err
-	}
-	id, err := r.LastInsertId()
-	if err != nil {
-		return 0, fmt.Errorf("writing a hold to the ledger: %w", err)
 	}
 	if err := t.count(c.Account, t.at, 0, amount); err != nil {
 		return 0, err
@@ -210,7 +220,7 @@ type entry struct {
 }
 
 func (t *tx) event(e entry) error {
-	_, err := t.write("an event", `INSERT INTO events (at, kind, account, period, hold, amount, reported, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := t.write("an event", `INSERT INTO events (at, kind, account, period, hold, amount, reported, lease) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		t.at, e.kind, e.account, e.period, e.hold, e.amount, e.reported, e.lease)
 	return err
 }
@@ -225,8 +235,8 @@ func changed(r sql.Result) bool {
 // of a moment.
 func (t *tx) count(account string, at int64, charged, held proofbox.Money) error {
 	_, err := t.write("the balances", `INSERT INTO balances (account, period, charged, held)
-		SELECT a.value, p.value, ?, ? FROM json_each(?) a, json_each(?) p WHERE true
-		ON CONFLICT DO UPDATE SET charged = charged + excluded.charged, held = held + excluded.held`,
+		SELECT a.value, p.value, CAST($1 AS BIGINT), CAST($2 AS BIGINT) FROM `+t.base.names("$3", "a")+`, `+t.base.names("$4", "p")+` WHERE true
+		ON CONFLICT (account, period) DO UPDATE SET charged = balances.charged + excluded.charged, held = balances.held + excluded.held`,
 		charged, held, list(scopes(account)), list(spans(at)))
 	return err
 }
@@ -238,7 +248,7 @@ func (t *tx) settle(hold int64, charge proofbox.Money, own bool) error {
 	var at int64
 	var amount proofbox.Money
 	var before sql.NullInt64
-	found, err := t.one(`SELECT account, owner, at, amount, charge FROM holds WHERE id = ?`, []any{hold}, []any{&account, &owner, &at, &amount, &before})
+	found, err := t.one(`SELECT account, owner, at, amount, charge FROM holds WHERE id = $1`, []any{hold}, []any{&account, &owner, &at, &amount, &before})
 	if err != nil {
 		return err
 	}
@@ -258,7 +268,7 @@ func (t *tx) settle(hold int64, charge proofbox.Money, own bool) error {
 			return err
 		}
 	}
-	if _, err := t.write("a settlement", `UPDATE holds SET charge = ? WHERE id = ?`, charge, hold); err != nil {
+	if _, err := t.write("a settlement", `UPDATE holds SET charge = $1 WHERE id = $2`, charge, hold); err != nil {
 		return err
 	}
 	if err := t.count(account, at, charge, -amount); err != nil {
@@ -276,7 +286,7 @@ func (t *tx) nobodys(p payer, hold int64) error {
 		own = s.id
 	}
 	t.mu.Unlock()
-	other, err := t.one(`SELECT id FROM leases WHERE account = ? AND owner = ? AND id <> ?`, []any{p.account, p.owner, own}, []any{new(int64)})
+	other, err := t.one(`SELECT id FROM leases WHERE account = $1 AND owner = $2 AND id <> $3`, []any{p.account, p.owner, own}, []any{new(int64)})
 	if err == nil && other {
 		err = fmt.Errorf("%w: hold %d is of another process, which has to settle it, or all that is %s's has to be abandoned", errSettled, hold, p.owner)
 	}
@@ -293,7 +303,7 @@ type openHold struct {
 }
 
 func (t *tx) open(owner string) (holds []openHold, err error) {
-	err = t.all(`SELECT id, amount FROM holds WHERE owner = ? AND charge IS NULL ORDER BY id`, []any{owner}, func(scan func(...any) error) error {
+	err = t.all(`SELECT id, amount FROM holds WHERE owner = $1 AND charge IS NULL ORDER BY id`, []any{owner}, func(scan func(...any) error) error {
 		var h openHold
 		err := scan(&h.id, &h.amount)
 		holds = append(holds, h)
@@ -312,7 +322,7 @@ func (t *tx) setCap(account string, period proofbox.Period, amount proofbox.Mone
 	span := spans(t.at)[i]
 	var charged, held proofbox.Money
 	ok, again, err := t.room(func() (short string, err error) {
-		_, err = t.one(`SELECT charged, held FROM balances WHERE account = ? AND period = ?`, []any{account, span}, []any{&charged, &held})
+		_, err = t.one(`SELECT charged, held FROM balances WHERE account = $1 AND period = $2`, []any{account, span}, []any{&charged, &held})
 		if charged+held > amount {
 			short = account
 		}
@@ -325,8 +335,8 @@ func (t *tx) setCap(account string, period proofbox.Period, amount proofbox.Mone
 		return fmt.Errorf("%s has already spent %s USD in %s and holds %s USD more; a cap can be %s USD or above",
 			account, charged, span, held, charged+held), false, nil
 	}
-	if _, err := t.write("a cap", `INSERT INTO caps (account, period, amount) VALUES (?, ?, ?)
-		ON CONFLICT DO UPDATE SET amount = excluded.amount`, account, string(period), amount); err != nil {
+	if _, err := t.write("a cap", `INSERT INTO caps (account, period, amount) VALUES ($1, $2, $3)
+		ON CONFLICT (account, period) DO UPDATE SET amount = excluded.amount`, account, string(period), amount); err != nil {
 		return nil, false, err
 	}
 	return nil, false, t.event(entry{kind: eventCap, account: account, period: string(period), amount: amount})
