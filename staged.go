@@ -18,7 +18,8 @@ type Staged struct {
 	Hash  string      `json:"hash"`
 	State StagedState `json:"state"`
 	// Status and Answer are what came back when it was sent; of the answer, the
-	// beginning. Problem says why it has not been.
+	// beginning. Problem says why it has not been, or why the other side has not
+	// done what it asks, as git's does with a push that comes too late.
 	Status  int    `json:"status,omitempty"`
 	Answer  Raw    `json:"answer,omitempty"`
 	Problem string `json:"problem,omitempty"`

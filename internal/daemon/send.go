@@ -171,7 +171,7 @@ func (d *Daemon) sendOne(ctx context.Context, g *gateway.Gateway, run, dir strin
 	answer, sent, failed := g.Send(ctx, s, body)
 	switch {
 	case failed == nil:
-		s.State, s.Status, s.Answer = proofbox.Sent, answer.Status, proofbox.Raw(answer.Text)
+		s.State, s.Status, s.Answer, s.Problem = proofbox.Sent, answer.Status, proofbox.Raw(answer.Text), answer.Rejected
 	case sent:
 		s.Problem = failed.Error()
 	default:
@@ -186,6 +186,9 @@ func (d *Daemon) sendOne(ctx context.Context, g *gateway.Gateway, run, dir strin
 	}
 	if s.Status >= 400 {
 		return fmt.Errorf("request %d was answered with %d; those after it were not sent", s.N, s.Status)
+	}
+	if s.Problem != "" {
+		return fmt.Errorf("request %d was answered with %q; those after it were not sent", s.N, s.Problem)
 	}
 	return nil
 }

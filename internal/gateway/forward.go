@@ -182,6 +182,7 @@ func rewrite(r *httputil.ProxyRequest) {
 func (g *Gateway) measureResponse(r *http.Response) error {
 	t := transferOf(r.Request)
 	t.entry.answered(r.StatusCode)
+	g.gits.note(t.to, r)
 	r.Body = &tallied{r.Body, g.config.Incoming("answers of "+t.to.String(), r.Body), t}
 	if t.vault.empty() {
 		return nil

@@ -80,6 +80,7 @@ type Gateway struct {
 	forwarder *httputil.ReverseProxy
 	server    *http.Server
 	arrivals  *arrivals
+	gits      repositories
 	over      context.Context // ends with the gateway
 	end       context.CancelFunc
 

@@ -33,11 +33,16 @@ func (g *Gateway) staged(r *http.Request, to proofbox.Destination) (bool, error)
 	if !slices.ContainsFunc(g.config.Stage, covers) {
 		return false, nil
 	}
-	return !slices.Contains(reading, r.Method), plainMethod(r)
+	return !slices.Contains(reading, r.Method) && !g.gits.fetches(to, r), plainMethod(r)
 }
 
 // hold keeps a request, and tells the box so.
 func (g *Gateway) hold(w http.ResponseWriter, r *http.Request, t *transfer) {
+	if isProbe(r) {
+		t.entry.held(0) // there is nothing in it to be sent
+		answerPush(w, nil)
+		return
+	}
 	scheme := "http"
 	if t.secure {
 		scheme = "https"
@@ -48,7 +53,8 @@ func (g *Gateway) hold(w http.ResponseWriter, r *http.Request, t *transfer) {
 	for _, name := range hopByHop {
 		header.Del(name)
 	}
-	n, err := g.config.Hold(proofbox.Staged{Method: r.Method, URL: url.String(), Header: header}, r.Body)
+	var head pushHead
+	n, err := g.config.Hold(proofbox.Staged{Method: r.Method, URL: url.String(), Header: header}, io.TeeReader(r.Body, &head))
 	if err != nil {
 		d := &denial{http.StatusInsufficientStorage, "the request cannot be held: " + plain(err)}
 		if much, ok := errors.AsType[*TooMuchError](err); ok {
@@ -59,8 +65,12 @@ func (g *Gateway) hold(w http.ResponseWriter, r *http.Request, t *transfer) {
 		return
 	}
 	t.entry.held(n)
-	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Proofbox-Held", fmt.Sprint(n))
+	if p, ok := readPush(head.Bytes()); ok && isPush(r.Header) {
+		answerPush(w, p.answer(fmt.Sprintf("held as request %d, and pushed when a person says so", n)))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // who asked may have gone
 		"proofbox": fmt.Sprintf("request %d is held: it changes something outside, and is sent when a person says so", n),
@@ -74,6 +84,9 @@ var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Authorization", "Prox
 type Answer struct {
 	Status int
 	Text   string // its beginning, without secrets
+	// Rejected is why the other side has not done what was asked, where its status
+	// does not say so: empty where it has.
+	Rejected string
 }
 
 // maxAnswer bounds what is kept of an answer.
@@ -110,7 +123,16 @@ func (g *Gateway) Send(ctx context.Context, s proofbox.Staged, body io.Reader) (
 	if err := read(in); err != nil {
 		return answer, true, nil // it cannot be shown
 	}
-	text, _ := io.ReadAll(io.LimitReader(in.Body, maxAnswer)) // the rest of it is of no use
-	answer.Text = strings.ToValidUTF8(redacted(string(text), g.vault.redaction), "\uFFFD")
+	raw, _ := io.ReadAll(io.LimitReader(in.Body, maxAnswer)) // the rest of it is of no use
+	text, rejected := string(raw), ""
+	if in.Header.Get("Content-Type") == pushResult {
+		text, rejected = pushed(raw)
+	}
+	answer.Text, answer.Rejected = g.cleared(text), g.cleared(rejected)
 	return answer, true, nil
+}
+
+// cleared is text of the other side without secrets.
+func (g *Gateway) cleared(text string) string {
+	return strings.ToValidUTF8(redacted(text, g.vault.redaction), "\uFFFD")
 }

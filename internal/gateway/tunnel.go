@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 
 	"proofbox"
@@ -83,7 +84,20 @@ type buffered struct {
 	reader *bufio.Reader
 }
 
-func (b *buffered) Read(p []byte) (int, error) { return b.reader.Read(p) }
+func (b *buffered) Read(p []byte) (int, error) {
+	n, err := b.reader.Read(p)
+	return n, passing(err)
+}
+
+// passing has an error of a deadline be the standard library's, which says that it
+// passes: between two requests a server of HTTP breaks a read off by one, and TLS takes
+// a connection with any other error for broken.
+func passing(err error) error {
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		return os.ErrDeadlineExceeded
+	}
+	return err
+}
 
 // again is the connection before something was read from it.
 func (b *buffered) again(read []byte) *buffered {

@@ -448,11 +448,31 @@ func (m *model) screen() []string {
 	if status == "" && m.file == nil {
 		status = m.list.narrowed()
 	}
+	if status == "" && m.file == nil {
+		status = m.held()
+	}
 	if m.search != nil {
 		status, keys = "/"+terminal.Escape(*m.search)+"▏", "enter goes to what is found  esc shows all again"
 	}
 	screen := append([]string{bar(title, m.width)}, body...)
 	return append(screen, fit(status, m.width), faint(fit(keys, m.width)))
+}
+
+// held says what else of the run waits for a person.
+func (m *model) held() string {
+	n := 0
+	for _, s := range m.diff.Staged {
+		if s.State == proofbox.Held {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "a request is held, too: see `proofbox diff " + m.diff.Run + "` and `proofbox send`"
+	}
+	return fmt.Sprintf("%d requests are held, too: see `proofbox diff %s` and `proofbox send`", n, m.diff.Run)
 }
 
 // counts says how far one is.

@@ -267,6 +267,16 @@ func TestDecisionsAreSent(t *testing.T) {
 	}
 }
 
+// TestHeldRequestsAreNamed: what of a run waits for a person, besides its changes.
+func TestHeldRequestsAreNamed(t *testing.T) {
+	t.Parallel()
+	run := sample()
+	run.diff.Staged = []proofbox.Staged{{N: 1, State: proofbox.Sent}, {N: 2, State: proofbox.Held}}
+	if got := shown(screenOf(t, run, 80, 24)); !strings.Contains(got, "a request is held, too: see `proofbox diff abc`") {
+		t.Errorf("the screen:\n%s", got)
+	}
+}
+
 // TestConflictIsShown: a keep that fails for a conflict shows it, and a key takes
 // a side.
 func TestConflictIsShown(t *testing.T) {
