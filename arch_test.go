@@ -50,6 +50,7 @@ const (
 	parquet = "github.com/parquet-go/parquet-go"
 	lz4     = "github.com/pierrec/lz4/v4"
 	pdf     = "github.com/ledongthuc/pdf"
+	tokens  = "github.com/tiktoken-go/tokenizer"
 )
 
 // testTools are the modules that any test may use.
@@ -78,7 +79,7 @@ var layers = map[string]layer{
 	"internal/door":            {ours: []string{"."}, theirs: []string{yamux, sys}, why: "the protocol, and the host's end"},
 	"internal/door/inside":     {ours: []string{".", "internal/door"}, theirs: []string{yamux, sys}, why: "the box's end is linked into process 1, which stays tiny"},
 	"internal/gateway":         {ours: []string{".", "internal/policy"}, why: "what leaves a box is decided by name, whoever carries it here"},
-	"internal/model":           {ours: []string{"."}, theirs: []string{yaml}, why: "a call to a model is held and settled by a purse, whoever keeps the money"},
+	"internal/model":           {ours: []string{"."}, theirs: []string{yaml, tokens}, why: "a call to a model is held and settled by a purse, whoever keeps the money"},
 	"internal/recording":       {ours: []string{".", "internal/telemetry"}, why: "what was said is read and written without knowing who said it"},
 	"internal/spend":           {ours: []string{"."}, theirs: []string{sqlite, server}, tests: []string{"internal/spend/spendtest"}, why: "caps are one transaction, whatever the money is for"},
 	"internal/spend/spendtest": {why: "a server is started without knowing what for"},

@@ -121,6 +121,8 @@ func provide(over context.Context, m proofbox.Model, out http.RoundTripper) (mod
 	if service, ok := services[m.Provider]; ok {
 		if m.Base != "" {
 			service.base, service.key = m.Base, m.KeyFrom
+		} else if m.Provider == "openai" {
+			made.Counter = model.CounterOf(m.Name)
 		}
 		made.Base, made.Transport = strings.TrimSuffix(service.base, "/"), out
 		if service.key == "" {

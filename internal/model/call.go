@@ -72,21 +72,24 @@ type call struct {
 }
 
 // hold holds what a call can cost, with as much output as fits, and writes that
-// limit into the request.
+// limit into the request. Where the bytes of the input are too much for what is left, its
+// tokens may not be.
 func (d *Desk) hold(ctx context.Context, o *object, b bound, m *Model, api wire) (proofbox.CapCertificate, error) {
 	wanted := b.output
 	if wanted == 0 || wanted > m.MaxOutput {
 		wanted = m.MaxOutput
 	}
-	in, out := m.Prices.worst(b.input)
-	detail, err := json.Marshal(map[string]any{
-		"model": m.Name, "input_tokens": b.input, "answers": b.times,
-		"usd_per_million": map[string]proofbox.Money{"input": in, "output": out}, "price": m.Prices,
-	})
-	if err != nil {
-		return proofbox.CapCertificate{}, fmt.Errorf("describing a hold: %w", err)
+	fits, c, err := d.holdFor(ctx, m, b, wanted)
+	if near := errors.Is(err, ErrNoMoney); near || err == nil && fits < wanted {
+		counted, countErr := m.closer(o, b.input)
+		if countErr == nil && counted < b.input {
+			if !near {
+				d.Purse.Settle(c.Hold, 0)
+			}
+			b.input = counted
+			fits, c, err = d.holdFor(ctx, m, b, wanted)
+		}
 	}
-	fits, c, err := d.Purse.Hold(ctx, tokensAt(b.input, in), each(out)*proofbox.Money(b.times), wanted, string(detail))
 	if errors.Is(err, ErrNoMoney) {
 		return c, &failure{http.StatusPaymentRequired, "billing_error", err.Error()}
 	}
@@ -104,6 +107,19 @@ func (d *Desk) hold(ctx context.Context, o *object, b bound, m *Model, api wire)
 		return c, err
 	}
 	return c, nil
+}
+
+// holdFor holds what a call can cost at most, for as much output as fits.
+func (d *Desk) holdFor(ctx context.Context, m *Model, b bound, wanted int64) (fits int64, c proofbox.CapCertificate, err error) {
+	in, out := m.Prices.worst(b.input)
+	detail, err := json.Marshal(map[string]any{
+		"model": m.Name, "input_tokens": b.input, "answers": b.times,
+		"usd_per_million": map[string]proofbox.Money{"input": in, "output": out}, "price": m.Prices,
+	})
+	if err != nil {
+		return 0, c, fmt.Errorf("describing a hold: %w", err)
+	}
+	return d.Purse.Hold(ctx, tokensAt(b.input, in), each(out)*proofbox.Money(b.times), wanted, string(detail))
 }
 
 // make sends the call and hands on the answer.

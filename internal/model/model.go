@@ -37,6 +37,8 @@ type Model struct {
 	// MaxOutput is how many tokens the model answers with at most where the
 	// request does not say.
 	MaxOutput int64
+	// Counter counts tokens as the provider is known to do; nil where nobody knows.
+	Counter Counter
 }
 
 // Purse is where the money for calls is.

@@ -417,3 +417,45 @@ func FuzzRequest(f *testing.F) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestTokensAreCountedNearTheCap: what is too much by its bytes may fit by its tokens,
+// where it is known how they are counted, and then it is charged by those at most.
+func TestTokensAreCountedNearTheCap(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("The quick brown fox jumps over the lazy dog. ", 200) // 9,000 bytes, about 2,000 tokens
+	body := `{"model":"gpt-4o","messages":[{"role":"user","content":"` + text + `"}],"max_tokens":500}`
+	for name, c := range map[string]struct {
+		counter model.Counter
+		left    proofbox.Money
+		status  int
+		fits    string
+	}{
+		"enough":           {model.CounterOf("gpt-4o"), proofbox.Dollar, 200, ""},
+		"clamped no more":  {model.CounterOf("gpt-4o"), 12_000 * micro, 200, ""},
+		"refused no more":  {model.CounterOf("gpt-4o"), 8_000 * micro, 200, "386"},
+		"too much anyway":  {model.CounterOf("gpt-4o"), 3_000 * micro, http.StatusPaymentRequired, ""},
+		"clamped, unknown": {nil, 12_000 * micro, 200, "87"},
+		"refused, unknown": {nil, 8_000 * micro, http.StatusPaymentRequired, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, `{"object":"chat.completion","choices":[],"usage":{"prompt_tokens":2007,"completion_tokens":5}}`)
+			}))
+			defer upstream.Close()
+			p := &purse{left: c.left, holds: map[int64]proofbox.Money{}}
+			desk := httptest.NewServer(&model.Desk{Purse: p, Models: []model.Model{{
+				Name: "gpt-4o", Formats: []string{"openai"}, Base: upstream.URL, Transport: http.DefaultTransport, Prices: prices, MaxOutput: 1000, Counter: c.counter,
+			}}})
+			defer desk.Close()
+			status, header, answer := post(t, desk, chat, body)
+			if status != c.status || header.Get("Proofbox-Fits") != c.fits {
+				t.Errorf("%d, fits %q: %s", status, header.Get("Proofbox-Fits"), answer)
+			}
+			desk.Close() // waits for the settlement
+			if len(p.holds) != 0 || status == 200 && c.left-p.left != (2007+5*10)*micro {
+				t.Errorf("%d holds are open, and %v is charged", len(p.holds), c.left-p.left)
+			}
+		})
+	}
+}
