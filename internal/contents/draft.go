@@ -1,6 +1,7 @@
 package contents
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ type draft struct {
 	draftEntry
 	journal       string
 	entry, folder *os.File
+	list          string // the blind list that was made for it; empty for none
 }
 
 // draftEntry is what the journal says of a draft.
@@ -31,6 +33,11 @@ type draftEntry struct {
 	Folder     string   `json:"folder"`
 	Out        string   `json:"out"`
 	Companions []string `json:"companions"` // what is beside the set, by what its name has behind the set's
+}
+
+// listEntry is what the journal says, behind that, of a blind list that is made for a draft.
+type listEntry struct {
+	List string `json:"list"`
 }
 
 // draftPrefix begins the names of drafts.
@@ -178,6 +185,69 @@ func moved(from, to string) error {
 	return os.Rename(from, to)
 }
 
+// keep puts a blind list where it belongs, and into the journal before. One that is there is another set's with the same
+// bytes: it is left, or replaced where it is not the same list.
+func (d *draft) keep(list, to string) error {
+	data, err := os.ReadFile(list)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(to), 0o700)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping the blind list: %w", err)
+	}
+	if there, err := os.ReadFile(to); err == nil && bytes.Equal(there, data) {
+		return nil
+	} else if errors.Is(err, fs.ErrNotExist) {
+		if err := d.noteList(to); err != nil {
+			return fmt.Errorf("keeping the blind list: %w", err)
+		}
+	}
+	temp := d.unkept(to)
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("keeping the blind list: %w", err)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(temp, to)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("keeping the blind list: %w", err), ignoreMissing(os.Remove(temp)))
+	}
+	return nil
+}
+
+// unkept is the name of a blind list until it is whole.
+func (d *draft) unkept(list string) string {
+	return filepath.Join(filepath.Dir(list), filepath.Base(d.Folder))
+}
+
+func (d *draft) noteList(list string) error {
+	list, err := filepath.Abs(list)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(listEntry{list})
+	if err != nil {
+		return err
+	}
+	d.list = list
+	_, err = d.entry.Write(data)
+	return errors.Join(err, d.entry.Sync())
+}
+
+// forget takes away the blind list of a set that has found no place.
+func (d *draft) forget() error {
+	if d.list == "" {
+		return nil
+	}
+	err := errors.Join(ignoreMissing(os.Remove(d.unkept(d.list))), ignoreMissing(os.Remove(d.list)))
+	if err == nil {
+		d.list = ""
+	}
+	return err
+}
+
 // close takes the draft away, and then its entry.
 func (d *draft) close() error {
 	err := d.clear()
@@ -193,7 +263,7 @@ func (d *draft) close() error {
 	return err
 }
 
-// clear takes away the folder, and what is beside a set that was not moved to its place any more.
+// clear takes away the folder, and what is beside a set that was not moved to its place any more, or kept for it.
 func (d *draft) clear() error {
 	if _, err := os.Lstat(d.set()); err == nil {
 		for _, end := range d.Companions {
@@ -206,6 +276,9 @@ func (d *draft) clear() error {
 					return err
 				}
 			}
+		}
+		if err := d.forget(); err != nil {
+			return err
 		}
 	}
 	return os.RemoveAll(d.Folder)
@@ -235,8 +308,13 @@ func abandoned(journal string) error {
 	if unix.Flock(int(entry.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return entry.Close() // its maker lives
 	}
-	if err := json.NewDecoder(entry).Decode(&d.draftEntry); err != nil || filepath.Base(d.Folder) != filepath.Base(journal) || filepath.Dir(d.Folder) != filepath.Dir(d.Out) {
+	in := json.NewDecoder(entry)
+	if err := in.Decode(&d.draftEntry); err != nil || filepath.Base(d.Folder) != filepath.Base(journal) || filepath.Dir(d.Folder) != filepath.Dir(d.Out) {
 		return errors.Join(os.Remove(journal), entry.Close()) // its maker was killed before it made anything
+	}
+	var list listEntry
+	if in.Decode(&list) == nil { // else there is none, or its maker was killed before it made it
+		d.list = list.List
 	}
 	if d.folder, err = os.Open(d.Folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(entry.Close(), err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,6 +29,8 @@ var helpers = map[string]func(){
 	"mask":  func() { helpMask(os.Getenv(helperDir)) },
 	"place": func() { helpPlace(os.Getenv(helperDir)) },
 	"disk":  func() { helpDisk(os.Getenv(helperDir)) },
+	"list":  func() { helpList(os.Getenv(helperDir), false) },
+	"whole": func() { helpList(os.Getenv(helperDir), true) },
 }
 
 // stuck is a masker that has written a part, says so, and never ends.
@@ -68,6 +71,24 @@ func helpPlace(dir string) {
 	d, err := helpKeeper(dir).draft(filepath.Join(dir, os.Getenv("CONTENTS_OUT")), sealEnd)
 	if err == nil {
 		err = errors.Join(os.WriteFile(d.set(), nil, 0o600), os.WriteFile(d.set()+sealEnd, nil, 0o600), os.Link(d.set()+sealEnd, d.Out+sealEnd))
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ready()
+}
+
+// helpList has kept the blind list of a set, and has put the set in its place or not.
+func helpList(dir string, placed bool) {
+	out := os.Getenv("CONTENTS_OUT")
+	d, err := helpKeeper(dir).draft(filepath.Join(dir, out), sealEnd)
+	if err == nil {
+		list := d.set() + ".list"
+		err = errors.Join(os.WriteFile(d.set(), nil, 0o600), os.WriteFile(list, []byte("fingerprints"), 0o600), d.keep(list, filepath.Join(dir, "lists", out)))
+	}
+	if err == nil && placed {
+		err = d.place()
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -162,6 +183,45 @@ func TestKilled(t *testing.T) {
 	if entries, err := os.ReadDir(k.Drafts); err != nil || len(entries) != 1 {
 		t.Errorf("the journal has %v, %v", entries, err)
 	}
+}
+
+// TestKilledLists: the blind list of a set that a killed command has not put in its place goes with the draft. That of a
+// set that has its place, and that of a command that lives, stay.
+func TestKilledLists(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "in.csv"), export)
+	killed, placed := started(t, "list", dir, "killed.csv"), started(t, "whole", dir, "placed.csv")
+	started(t, "list", dir, "living.csv")
+	killed()
+	placed()
+	lists := filepath.Join(dir, "lists")
+	if kept := names(t, lists); len(kept) != 3 {
+		t.Fatalf("there are the lists %q", kept)
+	}
+	k := helpKeeperFor(t, dir)
+	v, err := k.Mask(t.Context(), k.Scanner.(Program), proofbox.MaskRequest{In: filepath.Join(dir, "in.csv"), Out: filepath.Join(dir, "out.csv"), Plan: proofbox.MaskPlan{Version: 1}}, lists, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"living.csv", "placed.csv", v.Seal.Root}
+	slices.Sort(want)
+	if kept := names(t, lists); !slices.Equal(kept, want) {
+		t.Errorf("there are the lists %q, want %q", kept, want)
+	}
+}
+
+// names are those in a folder.
+func names(t *testing.T, dir string) (list []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
 }
 
 // helpKeeperFor is the keeper of a folder that helpers work in.

@@ -50,10 +50,7 @@ func (k *Keeper) Mask(ctx context.Context, by Masker, r proofbox.MaskRequest, li
 	if v, err = k.sign(ctx, proofbox.SealRequest{Path: out, Class: proofbox.Masked, Awake: r.Awake}, found, &masked.Masking, now); err != nil {
 		return v, err
 	}
-	if err := keep(list, lists, v.Seal.Root); err != nil {
-		return v, err
-	}
-	if err := d.place(); err != nil {
+	if err := k.placeWithList(d, list, filepath.Join(lists, v.Seal.Root)); err != nil {
 		return v, err
 	}
 	return verified(k.Key, r.Out, v.Envelope, v.Seal), nil
@@ -135,20 +132,22 @@ func apart(in, out string) error {
 	return nil
 }
 
-// keep puts a list into the folder of lists, under the root of its set. It stays there also where the set finds no
-// place: another command may have made the same set meanwhile.
-func keep(list, lists, root string) error {
-	data, err := os.ReadFile(list)
-	if err == nil {
-		err = os.MkdirAll(lists, 0o700)
-	}
-	if err == nil {
-		err = replace(filepath.Join(lists, root), data)
-	}
+// placeWithList puts a set where it belongs, and its blind list, which another command may have made for the same set.
+// Nobody else does that at the same time, and lists that killed commands have left are gone: a list that is there is that
+// of a set that is there, and stays.
+func (k *Keeper) placeWithList(d *draft, list, to string) error {
+	journal, err := k.lockDrafts()
 	if err != nil {
-		return fmt.Errorf("keeping the blind list: %w", err)
+		return err
 	}
-	return os.Chmod(filepath.Join(lists, root), 0o600)
+	defer journal.Close()
+	if err := errors.Join(k.sweep(), d.keep(list, to)); err != nil {
+		return errors.Join(err, d.forget())
+	}
+	if err := d.place(); err != nil {
+		return errors.Join(err, d.forget())
+	}
+	return nil
 }
 
 // Unsurvived looks for the real values of a masked set's source in it once more. It is the
