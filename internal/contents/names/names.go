@@ -6,6 +6,7 @@
 package names
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -50,8 +51,34 @@ func Find(field, text string) []Span {
 		s.End -= len(prefix)
 		kept = append(kept, s)
 	}
-	return trim(text, kept)
+	return plausible(text, kept)
 }
+
+// plausible trims spans, and takes addresses away that are none.
+func plausible(text string, spans []Span) []Span {
+	return slices.DeleteFunc(trim(text, spans), func(s Span) bool { return s.Kind == "address" && !postal(text[s.Start:s.End]) })
+}
+
+// postal says whether a text may be an address: it has letters, or as many digits as a postal code.
+func postal(text string) bool {
+	digits := 0
+	for _, r := range text {
+		if unicode.IsLetter(r) {
+			return true
+		}
+		if unicode.IsDigit(r) {
+			digits++
+		}
+	}
+	return digits >= minCode && digits <= maxCode || digits == zipAndFour
+}
+
+// Digits of a postal code, and of one in the United States with all that it can have.
+const (
+	minCode    = 4
+	maxCode    = 6
+	zipAndFour = 9
+)
 
 // trim takes the marks off both ends of a span, and what is nothing but marks
 // away.
@@ -85,18 +112,22 @@ func ordinary(text string) bool {
 func mark(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // join makes spans of tags. Tag 0 is none, 1+2k begins and 2+2k goes on with
-// kind k.
+// kind k. What somebody's is no part of a name: that ends with the 's.
 func join(tokens []token, tags []int) []Span {
 	var spans []Span
+	owner := false
 	for i, tag := range tags {
 		if tag == 0 {
 			continue
 		}
 		kind := (tag - 1) / 2
 		if (tag-1)%2 == 1 && i > 0 && tags[i-1] != 0 && (tags[i-1]-1)/2 == kind {
-			spans[len(spans)-1].End = tokens[i].end
+			if owner = owner || Kinds[kind] == "person" && tokens[i-1].owner; !owner {
+				spans[len(spans)-1].End = tokens[i].end
+			}
 			continue
 		}
+		owner = false
 		spans = append(spans, Span{tokens[i].start, tokens[i].end, Kinds[kind]})
 	}
 	return spans
@@ -109,6 +140,7 @@ type token struct {
 	shape      string
 	lists      uint16
 	vocabulary string // the word, where it is one of a language and no name
+	owner      bool   // it had an 's behind it
 }
 
 func tokenize(text string) []token {
@@ -153,7 +185,7 @@ func newToken(part string, at int) token {
 	word := strings.ToLower(part)
 	bare, possessive := strings.CutSuffix(strings.ReplaceAll(word, "’", "'"), "'s")
 	t := token{start: at, end: at + len(part), word: bare, shape: shapeOf(part), lists: words()[bare]}
-	if possessive && bare != "" {
+	if t.owner = possessive && bare != ""; t.owner {
 		t.end -= len(part) - len(strings.TrimSuffix(strings.TrimSuffix(part, "'s"), "’s"))
 	}
 	if t.lists&onlyNames == 0 || t.lists&common != 0 || len(bare) <= 2 {

@@ -6,6 +6,10 @@ import (
 	"unicode"
 )
 
+// shortPart is the length of what is too short to say anything without the rest of its address: a state of two letters, a
+// house's number.
+const shortPart = 2
+
 // units are words that begin a part of a house.
 var units = []string{"apt", "apartment", "suite", "unit", "flat", "floor", "room"}
 
@@ -14,8 +18,10 @@ var units = []string{"apt", "apartment", "suite", "unit", "flat", "floor", "room
 func Parts(text string, address Span) []Span {
 	var parts []Span
 	var part []token
+	first := true
 	end := func() {
-		parts = append(parts, pieces(part)...)
+		parts = append(parts, pieces(part, first)...)
+		first = first && part == nil
 		part = nil
 	}
 	for _, t := range tokenize(text[address.Start:address.End]) {
@@ -33,15 +39,19 @@ func Parts(text string, address Span) []Span {
 		parts[i].Start += address.Start
 		parts[i].End += address.Start
 	}
-	parts = trim(text, parts)
+	parts = slices.DeleteFunc(trim(text, parts), func(p Span) bool { return p.End-p.Start <= shortPart })
 	if len(parts) < 2 {
 		return nil
 	}
 	return parts
 }
 
-// pieces takes a line of an address apart, by the numbers at its ends.
-func pieces(line []token) []Span {
+// house is how many digits the number of a house has at most.
+const house = 4
+
+// pieces takes a line of an address apart, by the numbers at its ends. One at the end of the first line, and one of a
+// box, is no postal code.
+func pieces(line []token, opening bool) []Span {
 	if len(line) == 0 {
 		return nil
 	}
@@ -59,7 +69,7 @@ func pieces(line []token) []Span {
 		first, numbers = 1, numbers-1
 	}
 	var code []Span
-	if t := line[last-1]; number(t) && last-first > 1 && len(t.word) >= 4 && numbers > 0 {
+	if t := line[last-1]; number(t) && last-first > 1 && len(t.word) >= 4 && numbers > 0 && !(opening && len(t.word) <= house) && line[last-2].word != "box" {
 		code = append(code, Span{t.start, t.end, "address"})
 		last, numbers = last-1, numbers-1
 	}
