@@ -23,6 +23,7 @@ import (
 	"proofbox/internal/gateway"
 	"proofbox/internal/model"
 	"proofbox/internal/spend"
+	"proofbox/internal/spend/spendtest"
 )
 
 // Sizes of the measurements of calls to models.
@@ -37,20 +38,17 @@ const (
 // calls measures calls to models through a gateway, with holds that are on the
 // disk, beside the same calls to the provider itself.
 func (b *bench) calls(ctx context.Context) error {
-	slow, err := b.newCalling(func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(answerTime)
-		answer(w)
-	})
+	slow, err := newCalling(filepath.Join(b.dir, "slow.db"), slowly)
 	if err != nil {
 		return err
 	}
 	defer slow.close()
-	fast, err := b.newCalling(func(w http.ResponseWriter, _ *http.Request) { answer(w) })
+	fast, err := newCalling(filepath.Join(b.dir, "fast.db"), func(w http.ResponseWriter, _ *http.Request) { answer(w) })
 	if err != nil {
 		return err
 	}
 	defer fast.close()
-	if err := b.added(ctx, slow); err != nil {
+	if err := b.added(ctx, slow, "added to a call with a durable hold"); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -59,11 +57,40 @@ func (b *bench) calls(ctx context.Context) error {
 	}
 	each := time.Since(began) / manyCalls
 	b.add(target{"a call to a local model, of 16 callers", each.Seconds() * 1000, "ms", 1.0 / 3, fmt.Sprintf("%.0f calls a second", 1/each.Seconds())})
-	return b.streams(ctx)
+	return errors.Join(b.callsWithServer(ctx), b.streams(ctx))
+}
+
+// callsWithServer measures the same with a ledger that hosts share, in a PostgreSQL on
+// the same disk.
+func (b *bench) callsWithServer(ctx context.Context) (err error) {
+	server, err := spendtest.New(os.TempDir())
+	if errors.Is(err, spendtest.ErrMissing) {
+		fmt.Printf("calls with the ledger in a PostgreSQL were not measured: %v\n", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Remove()) }()
+	if err := server.Start(); err != nil {
+		return err
+	}
+	c, err := newCalling(server.URL("bench"), slowly)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	return b.added(ctx, c, "added to a call, hold in PostgreSQL")
+}
+
+// slowly answers as a provider that is quicker than any.
+func slowly(w http.ResponseWriter, _ *http.Request) {
+	time.Sleep(answerTime)
+	answer(w)
 }
 
 // added measures what the gateway adds to a call.
-func (b *bench) added(ctx context.Context, c *calling) error {
+func (b *bench) added(ctx context.Context, c *calling, what string) error {
 	through, err := c.many(ctx, c.through, timedCalls)
 	if err != nil {
 		return err
@@ -83,7 +110,7 @@ func (b *bench) added(ctx context.Context, c *calling) error {
 	}{{"median", 50, 0.4}, {"99th percentile", 99, 3}} {
 		ours, bare := through[len(through)*q.of/100], direct[len(direct)*q.of/100]
 		b.add(target{
-			"added to a call with a durable hold, " + q.name, (ours - bare).Seconds() * 1000, "ms", q.limit,
+			what + ", " + q.name, (ours - bare).Seconds() * 1000, "ms", q.limit,
 			fmt.Sprintf("%d callers; %.1f ms, without %.1f ms; the disk alone takes %.2f ms", callers, ours.Seconds()*1000, bare.Seconds()*1000, sync.Seconds()*1000),
 		})
 	}
@@ -126,8 +153,8 @@ type calling struct {
 	client          *http.Client
 }
 
-func (b *bench) newCalling(provider http.HandlerFunc) (*calling, error) {
-	ledger, err := spend.Open(filepath.Join(b.dir, fmt.Sprintf("spend-%d.db", time.Now().UnixNano())))
+func newCalling(place string, provider http.HandlerFunc) (*calling, error) {
+	ledger, err := spend.Open(place)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"proofbox/internal/spend/spendtest"
 )
 
 // TestScript runs the command line end to end, with the programs that `make
@@ -28,38 +31,85 @@ import (
 //	                               at the path ("teardown.objects.0.gone") matches
 //	agent                          installs a coding agent from npm, in the folder $AGENT
 func TestScript(t *testing.T) {
-	bin := programs(t)
-	testscript.Run(t, testscript.Params{
-		Dir: "../../testdata/script",
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-			env.Setenv("PROOFBOX_BIN", bin)
-			env.Setenv("PROOFBOX_HOME", filepath.Join(env.WorkDir, "state"))
-			env.Setenv("TERM", "xterm")
-			home := filepath.Join(env.WorkDir, "home") // what a tool leaves there goes with the test
-			env.Setenv("HOME", home)
-			env.Setenv("BASE", os.Getenv("PROOFBOX_BASE"))
-			return os.Mkdir(home, 0o755)
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
-			"json":  jsonField,
-			"agent": agent,
-		},
-		Condition: func(cond string) (bool, error) {
-			switch cond {
-			case "root":
-				return os.Geteuid() == 0, nil
-			case "base":
-				return haveBase()
-			case "registry":
-				return registry(), nil
+	runScripts(t, testscript.Params{Dir: "../../testdata/script"}, func(*testscript.Env) {})
+}
+
+// TestScriptWithDatabase runs what has to do with spending where the ledger is in a
+// PostgreSQL, whose password stays out of all that proofbox keeps.
+func TestScriptWithDatabase(t *testing.T) {
+	const password = "hunter2correct"
+	server, err := spendtest.New("")
+	if errors.Is(err, spendtest.ErrMissing) && !slices.Contains(strings.Split(os.Getenv("PROOFBOX_REQUIRE"), ","), "postgres") {
+		t.Skip(err)
+	}
+	if err == nil {
+		t.Cleanup(func() {
+			if err := server.Remove(); err != nil {
+				t.Error(err)
 			}
-			return false, fmt.Errorf("the condition %q is not known", cond)
-		},
-		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
+		})
+		err = server.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	runScripts(t, testscript.Params{Files: []string{"../../testdata/script/models.txtar"}}, func(env *testscript.Env) {
+		env.Setenv("PROOFBOX_DATABASE", strings.Replace(server.URL("ledger"), "test@", "test:"+password+"@", 1))
+		env.Defer(func() { lacks(t, filepath.Join(env.WorkDir, "state"), password) })
 	})
+}
+
+// lacks looks for a secret in all files of a folder.
+func lacks(t *testing.T, dir, secret string) {
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		files++
+		data, err := os.ReadFile(path)
+		if bytes.Contains(data, []byte(secret)) {
+			t.Errorf("the password is in %s", path)
+		}
+		return err
+	})
+	if err != nil || files < 10 {
+		t.Errorf("looking at %d files: %v", files, err)
+	}
+}
+
+func runScripts(t *testing.T, p testscript.Params, setup func(*testscript.Env)) {
+	t.Helper()
+	bin := programs(t)
+	p.Setup = func(env *testscript.Env) error {
+		env.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+		env.Setenv("PROOFBOX_BIN", bin)
+		env.Setenv("PROOFBOX_HOME", filepath.Join(env.WorkDir, "state"))
+		env.Setenv("TERM", "xterm")
+		home := filepath.Join(env.WorkDir, "home") // what a tool leaves there goes with the test
+		env.Setenv("HOME", home)
+		env.Setenv("BASE", os.Getenv("PROOFBOX_BASE"))
+		setup(env)
+		return os.Mkdir(home, 0o755)
+	}
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
+		"exits": exits,
+		"json":  jsonField,
+		"agent": agent,
+	}
+	p.Condition = func(cond string) (bool, error) {
+		switch cond {
+		case "root":
+			return os.Geteuid() == 0, nil
+		case "base":
+			return haveBase()
+		case "registry":
+			return registry(), nil
+		}
+		return false, fmt.Errorf("the condition %q is not known", cond)
+	}
+	p.RequireExplicitExec, p.RequireUniqueNames = true, true
+	testscript.Run(t, p)
 }
 
 // registry says whether npm and its registry are there to be installed from.

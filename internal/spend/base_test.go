@@ -56,7 +56,7 @@ var shared struct {
 func server(t testing.TB) *spendtest.Server {
 	t.Helper()
 	shared.once.Do(func() {
-		if shared.Server, shared.err = spendtest.New(inMemory()); shared.err == nil {
+		if shared.Server, shared.err = spendtest.New(""); shared.err == nil {
 			shared.err = shared.Start(hostile...)
 		}
 	})
@@ -68,20 +68,10 @@ func server(t testing.TB) *spendtest.Server {
 // would lose holds, or read what is no longer so. The last two are for speed.
 var hostile = []string{"synchronous_commit=off", "wal_writer_delay=10s", "default_transaction_isolation=repeatable read", "max_connections=500", "autovacuum=off"}
 
-// inMemory is where a server has no disk to wait for: it is the server that crashes in
-// tests, and not its host.
-func inMemory() string {
-	const dir = "/dev/shm"
-	if _, err := os.Stat(dir); err != nil {
-		return ""
-	}
-	return dir
-}
-
 // own is a server for a test that stops it.
 func own(t testing.TB) *spendtest.Server {
 	t.Helper()
-	s, err := spendtest.New(inMemory())
+	s, err := spendtest.New("")
 	missing(t, err)
 	t.Cleanup(func() {
 		if err := s.Remove(); err != nil {

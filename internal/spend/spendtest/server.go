@@ -33,12 +33,19 @@ type Server struct {
 // ErrMissing is that this host has no PostgreSQL.
 var ErrMissing = errors.New("PostgreSQL is missing: install the package postgresql")
 
+// memory is where a server has no disk to wait for: in tests it is the server that
+// crashes, and not its host.
+const memory = "/dev/shm"
+
 // New makes a server, which is not started yet, in a new folder of a parent's; empty
-// means where temporary files are.
+// means in memory, where there is some for files.
 func New(parent string) (*Server, error) {
 	s := &Server{programs: programs()}
 	if s.programs == "" {
 		return nil, ErrMissing
+	}
+	if _, err := os.Stat(memory); err == nil && parent == "" {
+		parent = memory
 	}
 	var err error
 	if s.dir, err = os.MkdirTemp(parent, "pg"); err != nil {
