@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -41,8 +40,10 @@ func find(place string) (base, *sql.DB, error) {
 	return findFile(place)
 }
 
-// errUnfit is that a ledger cannot be in a database as it is.
-var errUnfit = errors.New("it is not fit for it")
+// unfit is why a ledger cannot be used as it is, or where it is. It says what to do.
+type unfit string
+
+func (u unfit) Error() string { return string(u) }
 
 // connect sees to it that there is a connection.
 func (l *Ledger) connect(ctx context.Context) (err error) {

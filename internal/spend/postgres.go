@@ -69,12 +69,9 @@ func configure(url string) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, errURL
 	}
-	if remote(config) && !strings.Contains(url, "sslmode=") && os.Getenv("PGSSLMODE") == "" {
-		sign := "?"
-		if strings.Contains(url, "?") {
-			sign = "&"
-		}
-		if config, err = pgx.ParseConfig(url + sign + "sslmode=verify-full"); err != nil {
+	before, query, _ := strings.Cut(url, "?")
+	if remote(config) && !strings.Contains(query, "sslmode=") && os.Getenv("PGSSLMODE") == "" {
+		if config, err = pgx.ParseConfig(before + "?sslmode=verify-full&" + query); err != nil {
 			return nil, errURL
 		}
 	}
@@ -140,10 +137,10 @@ func check(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	if n, err := strconv.Atoi(number); err != nil || n < oldest*10000 {
-		return fmt.Errorf("%w: it is PostgreSQL %s, and proofbox needs %d or later; name another server in PROOFBOX_DATABASE", errUnfit, version, oldest)
+		return unfit(fmt.Sprintf("it is PostgreSQL %s, and proofbox needs %d or later; name another server in PROOFBOX_DATABASE", version, oldest))
 	}
 	if fsync != "on" || pages != "on" {
-		return fmt.Errorf("%w: its fsync is %s and its full_page_writes %s, so that what is held could be lost in a crash; set both to on", errUnfit, fsync, pages)
+		return unfit(fmt.Sprintf("its fsync is %s and its full_page_writes %s, so that what is held could be lost in a crash; set both to on", fsync, pages))
 	}
 	return nil
 }
@@ -170,7 +167,7 @@ func (p *postgres) explain(err error) error {
 
 // next says what to do about an error; empty where it says so itself.
 func (p *postgres) next(err error) string {
-	if errors.Is(err, errUnfit) {
+	if _, ok := errors.AsType[unfit](err); ok {
 		return ""
 	}
 	said, ok := errors.AsType[*pgconn.PgError](err)
@@ -200,7 +197,11 @@ func (p *postgres) prepare(ctx context.Context, conn *sql.Conn) error {
 			return err
 		}
 	}
-	if err := conn.QueryRowContext(ctx, `SELECT version, id FROM ledger`).Scan(&has, &p.id); err != nil {
+	err := conn.QueryRowContext(ctx, `SELECT version, id FROM ledger`).Scan(&has, &p.id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return unfit("its table ledger is empty, so that it was altered; bring it back, or name another search_path in PROOFBOX_DATABASE")
+	}
+	if err != nil {
 		return err
 	}
 	return unknown(has)
@@ -234,7 +235,10 @@ const beginning = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`
 
 // begin takes the row that only one transaction can have.
 func (p *postgres) begin(t *tx) (time.Time, error) {
-	_, err := t.write("the beginning", beginning)
+	err := t.conn.Raw(func(c any) error { return limit(c.(*stdlib.Conn).Conn()) })
+	if err == nil {
+		_, err = t.write("the beginning", beginning)
+	}
 	if err != nil && t.lost() {
 		// It may have been lost long ago, and nothing was done in this one yet.
 		t.disconnect()
@@ -245,17 +249,25 @@ func (p *postgres) begin(t *tx) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	if err := t.conn.Raw(func(c any) error { return limit(c.(*stdlib.Conn).Conn()) }); err != nil {
-		return time.Time{}, err
-	}
+	return p.turn(t)
+}
+
+// turn waits for the row, and looks whether the ledger is the one that was opened.
+func (p *postgres) turn(t *tx) (time.Time, error) {
 	var has int
 	var id string
 	var now int64
 	found, err := t.one(`SELECT version, id, CAST(extract(epoch FROM clock_timestamp()) * 1000000000 AS BIGINT) FROM ledger `+p.lock, nil, []any{&has, &id, &now})
-	if said, ok := errors.AsType[*pgconn.PgError](err); ok && (said.Code == "42P01" || said.Code == "3F000") || err == nil && (!found || id != p.id) {
-		return time.Time{}, fmt.Errorf("the ledger %s has gone, and nothing can be spent without it; bring it back, or start proofbox again to begin a new one", p)
+	code := ""
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
+		code = said.Code
 	}
-	if err != nil {
+	switch {
+	case code == "55P03":
+		return time.Time{}, fmt.Errorf("others have had the ledger %s for %s; try again", p, turnTime)
+	case code == "42P01", code == "3F000", err == nil && (!found || id != p.id):
+		return time.Time{}, fmt.Errorf("the ledger %s has gone, and nothing can be spent without it; bring it back, or start proofbox again to begin a new one", p)
+	case err != nil:
 		return time.Time{}, err
 	}
 	return t.clock(time.Unix(0, now)), unknown(has)

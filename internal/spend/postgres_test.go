@@ -327,6 +327,7 @@ func TestServerProvesWhoItIs(t *testing.T) {
 		"postgres://u:p@192.0.2.1/x":                    true,
 		"postgres://u:p@db.example/x?sslmode=disable":   false,
 		"postgres://u:p@db.example/x?sslmode=require":   false,
+		"postgres://u:sslmode=@db.example/x":            true,
 		"postgres://u:p@localhost/x":                    false,
 		"postgres://u:p@[::1]/x":                        false,
 		"postgres://u:p@/x?host=/run/postgresql":        false,

@@ -87,6 +87,7 @@ CREATE TABLE IF NOT EXISTS events (
 	at INTEGER NOT NULL, kind TEXT NOT NULL, account TEXT NOT NULL, period TEXT NOT NULL DEFAULT '',
 	hold INTEGER NOT NULL DEFAULT 0, amount INTEGER NOT NULL, reported INTEGER,
 	lease INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS events_of_hold ON events (hold);
 `
 
 // Kinds of events.
@@ -126,7 +127,7 @@ const version = 1
 // unknown refuses a ledger that a later proofbox has written.
 func unknown(has int) error {
 	if has > version {
-		return fmt.Errorf("%w: it is of version %d, and this proofbox knows %d; use the one that has written it", errUnfit, has, version)
+		return unfit(fmt.Sprintf("it is of version %d, and this proofbox knows %d; use the one that has written it", has, version))
 	}
 	return nil
 }
