@@ -1,10 +1,10 @@
 package proofbox
 
 // MessVersion changes whenever the same set is measured differently.
-const MessVersion = 1
+const MessVersion = 2
 
 // MessKinds are the defects that can be seen in a set without knowing what it should be.
-var MessKinds = []string{"missing", "placeholder", "space", "layout", "encoding", "misspelt", "duplicate"}
+var MessKinds = []string{"missing", "placeholder", "space", "layout", "encoding", "misspelt", "duplicate", "conflict", "stale"}
 
 // Mess says how dirty a data set is. It has counts alone, so what is measured of real data can be kept beside made-up
 // data and be compared with that.

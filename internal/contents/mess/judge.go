@@ -15,8 +15,8 @@ var levels = []struct {
 }{{"none", .002}, {"light", .027}, {"usual", .13}, {"heavy", .48}}
 
 // natural are kinds that clean data has, too: an order that was not delivered yet, two names that are alike, a town
-// with an odd name. They say something beside another set alone; all others are plain defects.
-var natural = []string{"missing", "layout", "misspelt"}
+// with an odd name, somebody who has moved. They say something beside another set alone; all others are plain defects.
+var natural = []string{"missing", "layout", "misspelt", "conflict", "stale"}
 
 // Judge says what follows from a measurement, beside one of a set that it should be like.
 func Judge(m proofbox.Mess, like *proofbox.Mess) (proofbox.MessJudged, error) {

@@ -1,6 +1,6 @@
 // Package mess measures how dirty a data set is, from its values alone: what is missing, written in another layout
-// than the rest of its field, spaced oddly, misspelt, read in a wrong encoding or entered twice. What it gives is
-// counts, and no value or name of a field.
+// than the rest of its field, spaced oddly, misspelt, read in a wrong encoding, entered twice, contradicted by what nearly
+// all other records keep to, or years behind. What it gives is counts, and no value or name of a field.
 package mess
 
 import (
@@ -18,6 +18,7 @@ type Meter struct {
 	fields  map[string]*field
 	words   map[string]int64
 	records records
+	facts   *facts
 	values  int64
 	found   map[string]int64
 }
@@ -39,9 +40,10 @@ type field struct {
 
 // New makes a meter.
 func New() *Meter {
+	seed := maphash.MakeSeed()
 	return &Meter{
-		fields: map[string]*field{}, words: map[string]int64{}, found: map[string]int64{},
-		records: records{seed: maphash.MakeSeed(), seen: map[uint64]bool{}, keep: 1},
+		fields: map[string]*field{}, words: map[string]int64{}, found: map[string]int64{}, facts: newFacts(seed),
+		records: records{seed: seed, seen: map[uint64]bool{}, keep: 1},
 	}
 }
 
@@ -68,6 +70,7 @@ func (m *Meter) Add(file string, record int64, name, text string) {
 		return
 	}
 	f.values++
+	m.facts.add(file, record, name, trimmed)
 	if trimmed != text || strings.Contains(trimmed, "  ") {
 		m.found["space"]++
 	}
@@ -172,6 +175,7 @@ func (m *Meter) Give() proofbox.Mess {
 	}
 	m.found["misspelt"] = m.misspelt()
 	m.found["duplicate"] = m.records.twice
+	m.found["conflict"], m.found["stale"] = m.facts.give()
 	for _, kind := range proofbox.MessKinds {
 		r.Defects = append(r.Defects, proofbox.MessCount{Kind: kind, Found: m.found[kind]})
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"proofbox"
 	"proofbox/internal/contents/scan"
@@ -67,7 +68,7 @@ func TestLevels(t *testing.T) {
 		}
 	}
 	heavy, light, clean := profiles["heavy"], profiles["light"], profiles["none"]
-	for _, kind := range []string{"missing", "layout", "misspelt", "duplicate", "space", "placeholder", "encoding"} {
+	for _, kind := range []string{"missing", "layout", "misspelt", "duplicate", "space", "placeholder", "encoding", "conflict", "stale"} {
 		if j := judged(t, clean, &heavy); !slices.Contains(j.TooClean, kind) {
 			t.Errorf("without %s it is not too clean: %v", kind, j.TooClean)
 		}
@@ -123,6 +124,51 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// TestFacts: what nearly all records keep to is a rule, and each record against it is counted; what only chance speaks
+// for is none.
+func TestFacts(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(2, 2))
+	cities := []string{"Frankfurt", "Stuttgart", "Hamburg", "Dresden", "Kiel", "Mainz"}
+	var b strings.Builder
+	b.WriteString("zip,city,ordered,delivered,state\n")
+	for i := range 1000 {
+		zip, state := r.IntN(60), "done"
+		if r.IntN(20) == 0 {
+			state = "open"
+		}
+		day := r.IntN(300)
+		fmt.Fprintf(&b, "%05d,%s,%s,%s,%s\n", 10000+zip, cities[zip%6], dayOf2025(day), dayOf2025(day+1+i%9), state)
+	}
+	for name, c := range map[string]struct {
+		rows            string
+		conflict, stale int64
+	}{
+		"clean":                  {"", 0, 0},
+		"another town":           {"10000,Stuttgart,2025-03-01,2025-03-02,done\n10001,Kiel,2025-03-01,2025-03-02,done\n10002,hamburg,2025-03-01,2025-03-02,done\n", 2, 0},
+		"delivered before":       {"10000,Frankfurt,2025-03-04,2025-03-02,done\n10001,Stuttgart,2025-03-02,2025-03-02,done\n", 1, 0},
+		"years behind":           {"10000,Frankfurt,2019-03-01,2019-03-02,done\n10001,Stuttgart,2021-03-01,2025-03-02,open\n", 0, 3},
+		"another layout of date": {"10000,Frankfurt,01.03.2019,01.03.2019,done\n", 0, 0},
+	} {
+		path := filepath.Join(t.TempDir(), "a.csv")
+		if err := os.WriteFile(path, []byte(b.String()+c.rows), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int64{}
+		for _, d := range measured(t, path).Defects {
+			got[d.Kind] = d.Found
+		}
+		if got["conflict"] != c.conflict || got["stale"] != c.stale {
+			t.Errorf("%s: %d contradict, want %d; %d are stale, want %d", name, got["conflict"], c.conflict, got["stale"], c.stale)
+		}
+	}
+}
+
+// dayOf2025 is a day of 2025, or soon after.
+func dayOf2025(day int) string {
+	return time.Date(2025, 1, 1+day, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+}
+
 // TestNothingInProfile: what is measured has no word of the data, whatever the data is.
 func TestNothingInProfile(t *testing.T) {
 	t.Parallel()
@@ -153,6 +199,9 @@ func TestBounded(t *testing.T) {
 	}
 	for i := range int64(1000) {
 		m.Add("a", n+i, fmt.Sprintf("field%d", i), fmt.Sprintf("w%sx %d", strings.Repeat("ab", int(i%13)), i))
+	}
+	if f := m.facts; len(f.fields) > maxFacts || len(f.pairs) > maxPairs || f.known > maxKnown {
+		t.Errorf("%d fields, %d pairs and %d of their entries are held", len(f.fields), len(f.pairs), f.known)
 	}
 	if len(m.fields) > maxFields || len(m.words) > maxWords || len(m.records.seen) > maxRecords {
 		t.Errorf("%d fields, %d words, %d records are held", len(m.fields), len(m.words), len(m.records.seen))
