@@ -134,7 +134,7 @@ var layers = map[string]layer{
 	"cmd/proofbox-init":     {ours: []string{"internal/door/guest", "internal/door/inside"}, theirs: []string{sys}, why: "process 1 of every box"},
 	"cmd/proofbox-attack":   {ours: []string{"internal/breakout/order"}, theirs: []string{sys}, why: "what attacks knows nothing of what it attacks"},
 	"cmd/proofbox-syntax":   {ours: []string{".", "internal/cell", "internal/syntax"}, theirs: []string{syntax}, why: "the rules of all languages, and hostile text, are in no other program"},
-	"cmd/proofbox-contents": {ours: []string{".", "internal/cell", "internal/contents", "internal/contents/mask", "internal/contents/mess", "internal/contents/plant", "internal/contents/scan", "internal/contents/synth", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{locks, sys}, why: "what reads hostile data, and its large tables, are in no other program"},
+	"cmd/proofbox-contents": {ours: []string{".", "internal/cell", "internal/contents", "internal/contents/mask", "internal/contents/mess", "internal/contents/names", "internal/contents/plant", "internal/contents/scan", "internal/contents/synth", "internal/contents/tag", "internal/contents/tree"}, theirs: []string{locks, sys}, why: "what reads hostile data, and its large tables, are in no other program"},
 	"cmd/proofbox-jail":     {ours: []string{"internal/box/jail"}, theirs: []string{sys}, why: "the one program that meets the host's mounts"},
 }
 

@@ -12,6 +12,9 @@ type Scan struct {
 	Values  int64  `json:"values"`  // fields of all records
 	// Rules is the SHA-256 of everything that decides what is found.
 	Rules string `json:"rules"`
+	// NamesBy is the digest of the program that found names, where PROOFBOX_NAMES has
+	// named one; empty where proofbox has looked for them itself, or not at all.
+	NamesBy string `json:"names_by,omitempty"`
 	// Kinds counts the findings.
 	Kinds []KindCount `json:"kinds"`
 	// Fields counts all findings by the field that they are in, without the numbers of elements

@@ -45,7 +45,7 @@ func needs(args []string) []landlock.Rule {
 			return nil
 		}
 		return append(reads(r.Plan), writes(r.Out))
-	case len(paths) == 1:
+	case len(paths) == 1, order == contents.PluggedOrder && len(paths) == 2:
 		return reads(paths[0])
 	}
 	return nil

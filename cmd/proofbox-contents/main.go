@@ -60,6 +60,8 @@ func do(ctx context.Context, key *tag.Key, args []string) (any, error) {
 		return scanned(scan.Path(ctx, args[1], key))
 	case len(args) == 2 && args[0] == contents.NamesOrder:
 		return scanned(scan.Names(ctx, args[1], key))
+	case len(args) == 3 && args[0] == contents.PluggedOrder:
+		return scanned(scan.NamesBy(ctx, args[1], key, plugged(args[2])))
 	case len(args) == 2 && args[0] == contents.ExamineOrder:
 		return examined(ctx, key, args[1])
 	case len(args) == 2 && args[0] == contents.MessOrder:
@@ -73,7 +75,7 @@ func do(ctx context.Context, key *tag.Key, args []string) (any, error) {
 	case len(args) == 2 && args[0] == contents.SynthOrder:
 		return synthesise(ctx, args[1])
 	}
-	return nil, fmt.Errorf("usage: proofbox-contents %s | %s IN OUT LIST | %s IN OUT | %s PATH LIST | %s PATH | %s PATH | %s PATH | %s PATH | %s REQUEST | %s [FOLDER]", contents.RulesOrder, contents.MaskOrder, contents.UnmaskOrder, contents.SurvivorOrder, contents.ScanOrder, contents.NamesOrder, contents.ExamineOrder, contents.MessOrder, contents.SynthOrder, contents.WatchOrder)
+	return nil, fmt.Errorf("usage: proofbox-contents %s | %s IN OUT LIST | %s IN OUT | %s PATH LIST | %s PATH | %s PATH DIGEST | %s PATH | %s PATH | %s PATH | %s REQUEST | %s [FOLDER]", contents.RulesOrder, contents.MaskOrder, contents.UnmaskOrder, contents.SurvivorOrder, contents.ScanOrder, contents.NamesOrder, contents.PluggedOrder, contents.ExamineOrder, contents.MessOrder, contents.SynthOrder, contents.WatchOrder)
 }
 
 // synthesise makes the set that a request in JSON asks for.

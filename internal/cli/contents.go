@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"proofbox"
+	"proofbox/internal/terminal"
 )
 
 func (a *app) contentsCommand() *cobra.Command {
@@ -50,7 +51,10 @@ is provably synthetic, because a standard or its issuer reserves it. Names, plac
 organisations, postal addresses and dates are counted, too; what finds those errs,
 so nothing depends on it, and it takes most of the time. A value is shown by its
 shape alone. Exits with 1 where an identifier may be somebody's, or something could
-not be read. What is not looked for is named at the end.`,
+not be read. What is not looked for is named at the end.
+
+Where PROOFBOX_NAMES has the path of a program when proofbox is started, that finds the
+names, by a model of its own for one; docs/contents.md says how it is asked.`,
 		Example: "  proofbox contents scan data/tickets.jsonl\n  proofbox contents scan . --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := oneSet(cmd, args)
@@ -91,6 +95,9 @@ func (a *app) showScan(s proofbox.Scan) {
 		a.printf("%s: NOT READ: %s\n", placeText(p.Place), p.Reason)
 	}
 	a.printf("%s that may be somebody's, %s\n", plural(int(s.Unproven), "finding"), plural(len(s.Problems), "problem"))
+	if s.NamesBy != "" {
+		a.printf("names were found by the program with the SHA-256 %s\n", terminal.Name(s.NamesBy))
+	}
 	for _, b := range s.Blind {
 		a.printf("not looked for: %s\n", b)
 	}

@@ -43,8 +43,11 @@ type Scanner interface {
 const (
 	ScanOrder  = "scan"
 	NamesOrder = "names" // a scan that looks for names, too
-	RulesOrder = "rules"
-	MaskOrder  = "mask" // a set to another path, and the list to a third; the plan is on the input
+	// PluggedOrder is one whose names a program finds that is asked by the descriptors
+	// [Questions] and [Answers], and has the digest that is given.
+	PluggedOrder = "plugged"
+	RulesOrder   = "rules"
+	MaskOrder    = "mask" // a set to another path, and the list to a third; the plan is on the input
 	// ExamineOrder is a scan that is tried with planted values.
 	ExamineOrder = "examine"
 	UnmaskOrder  = "unmask" // a masked set to another path; what its seal says is on the input
@@ -65,6 +68,8 @@ type Program struct {
 	Path string
 	// Secret is what tags are known by, see [Tags]; empty for none.
 	Secret []byte
+	// Plug is a program of the user's that finds names, see [Program.Names]; empty for none.
+	Plug string
 }
 
 // Tags derives the secret of tags from the key that seals are signed with: who may
@@ -83,10 +88,21 @@ func (p Program) Scan(ctx context.Context, path string) (*Scanned, error) {
 }
 
 // Names scans as [Program.Scan] does, and for names, places and addresses, too.
-// No class claims anything about those.
+// No class claims anything about those. Where there is a plug, that finds them.
 func (p Program) Names(ctx context.Context, path string) (*Scanned, error) {
 	var found Scanned
-	return &found, p.ask(ctx, &found, nil, NamesOrder, path)
+	if p.Plug == "" {
+		return &found, p.ask(ctx, &found, nil, NamesOrder, path)
+	}
+	plug, err := startPlug(ctx, p.Plug)
+	if err != nil {
+		return nil, fmt.Errorf("starting what finds names, %q of PROOFBOX_NAMES: %w", p.Plug, err)
+	}
+	err = p.askWith(ctx, plug.files(), &found, nil, PluggedOrder, path, plug.digest)
+	if ended := plug.end(); ended != nil {
+		err = errors.Join(err, fmt.Errorf("what finds names, %q of PROOFBOX_NAMES: %w", p.Plug, ended))
+	}
+	return &found, err
 }
 
 // Rules gives the digest of the rules that [Program.Scan] works by.
@@ -156,7 +172,13 @@ func (p Program) Mess(ctx context.Context, r proofbox.MessRequest) (proofbox.Mes
 // ask runs the program and reads its answer. An order that is not nil is on its input.
 // It gets no environment, and is ended with ctx.
 func (p Program) ask(ctx context.Context, answer, order any, args ...string) error {
+	return p.askWith(ctx, nil, answer, order, args...)
+}
+
+// askWith does so with files that it has open, from descriptor 3 on.
+func (p Program) askWith(ctx context.Context, files []*os.File, answer, order any, args ...string) error {
 	cmd := p.command(ctx, "384MiB", args...) // of the 512 MiB that looking at data may take
+	cmd.ExtraFiles = files
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	line, err := json.Marshal(order)

@@ -77,7 +77,7 @@ func Open(home string) (*Daemon, error) {
 		return nil, err
 	}
 	programs := findPrograms()
-	program := contents.Program{Path: programs.contents, Secret: contents.Tags(key)}
+	program := contents.Program{Path: programs.contents, Secret: contents.Tags(key), Plug: os.Getenv("PROOFBOX_NAMES")}
 	d := &Daemon{
 		store:    store{home},
 		programs: programs,

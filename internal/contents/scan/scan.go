@@ -61,27 +61,54 @@ type Result struct {
 // the key, which may be nil, is provably synthetic. The error is about the
 // scan as a whole; what one file is about is a problem in the result.
 func Path(ctx context.Context, path string, key *tag.Key) (*Result, error) {
-	return look(ctx, path, key, false)
+	return look(ctx, path, key, nil)
 }
 
 // Names scans as [Path] does, and for names, places, addresses and the like, too,
 // which takes much longer. Those are no identifiers, because what finds them
 // errs.
 func Names(ctx context.Context, path string, key *tag.Key) (*Result, error) {
-	return look(ctx, path, key, true)
+	return look(ctx, path, key, ownNames)
 }
 
-func look(ctx context.Context, path string, key *tag.Key, named bool) (*Result, error) {
+// ownNames are found by package names.
+var ownNames = &Namer{
+	Version: names.Version(),
+	Find:    func(field, text string) ([]names.Span, error) { return names.Find(field, text), nil },
+}
+
+// Namer finds names in texts. An error of Find ends the scan: one that has looked for
+// names in a part of a set is worth nothing.
+type Namer struct {
+	Version string // what decides what it finds
+	// Find finds them in a text; field is what the text is called, where it is a field of
+	// a record.
+	Find func(field, text string) ([]names.Span, error)
+}
+
+// NamesBy scans as [Names] does, with names that something else finds.
+func NamesBy(ctx context.Context, path string, key *tag.Key, by *Namer) (*Result, error) {
+	found, err := look(ctx, path, key, by)
+	if err == nil {
+		found.NamesBy = by.Version
+	}
+	return found, err
+}
+
+func look(ctx context.Context, path string, key *tag.Key, by *Namer) (*Result, error) {
 	secrets, err := newSecrets()
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, named: named, key: key}
+	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, namer: by, key: key}
 	c.result.Path, c.result.Rules, c.result.Blind = path, Rules(), slices.Concat(nameless, blind)
-	if named {
-		c.result.Rules, c.result.Blind = c.result.Rules+"+"+names.Version(), blind
+	if by != nil {
+		c.result.Rules, c.result.Blind = c.result.Rules+"+"+by.Version, blind
 	}
-	if err := tree.Walk(ctx, path, c.file); err != nil {
+	ctx, c.stop = context.WithCancel(ctx)
+	defer c.stop()
+	err = tree.Walk(ctx, path, c.file)
+	if err = cmp.Or(c.nameless, err); err != nil {
 		return nil, err
 	}
 	return c.finish(), nil
@@ -96,7 +123,9 @@ type collector struct {
 	secrets          *secrets
 	place            proofbox.Place // of the file that is read; its record and field are of the last value
 	nested           int            // depth of documents in strings
-	named            bool           // names are looked for
+	namer            *Namer         // of names; nil where they are not looked for
+	nameless         error          // why no more names are found
+	stop             func()         // ends the scan after the file that is read
 	spans            *spans         // take what is found, where it will be replaced
 	key              *tag.Key       // by which values are known to be ours; nil for none
 	each             func(*value)   // takes the values, where nothing is looked for in them
@@ -160,11 +189,12 @@ var numberFields = []string{"age", "date", "birth", "dob", "zip", "post", "plz",
 
 // named adds the names in a text to what else was found there. A field that is
 // nothing but a number is none, unless it is called so.
-func named(hits []hit, field, text string) []hit {
+func named(hits []hit, field, text string, by *Namer) ([]hit, error) {
 	if field != "" && !strings.ContainsFunc(text, unicode.IsLetter) && !mentions(bytes.ToLower([]byte(field)), numberFields) {
-		return hits
+		return hits, nil
 	}
-	for _, s := range names.Find(field, text) {
+	found, err := by.Find(field, text)
+	for _, s := range found {
 		hits = append(hits, hit{start: s.Start, end: s.End, kind: s.Kind, confidence: nameConfidence, attribute: true})
 	}
 	hits = settle(hits)
@@ -173,7 +203,7 @@ func named(hits []hit, field, text string) []hit {
 			hits = append(hits, parts(text, h)...)
 		}
 	}
-	return hits
+	return hits, err
 }
 
 // parts are an address's town, street and so on. They are findings beside the
@@ -202,8 +232,10 @@ func (c *collector) take(v value) {
 		return
 	}
 	hits := identify(v.field, v.text)
-	if c.named {
-		hits = named(hits, v.field, v.text)
+	if c.namer != nil && c.nameless == nil {
+		if hits, c.nameless = named(hits, v.field, v.text, c.namer); c.nameless != nil {
+			c.stop()
+		}
 	}
 	for _, h := range hits {
 		if h.end > v.seen {

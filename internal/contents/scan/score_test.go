@@ -83,7 +83,7 @@ func score(t *testing.T, scores map[string]*tally, text labelled) {
 		}
 		return scores[label]
 	}
-	hits := named(identify("", text.Text), "", text.Text)
+	hits, _ := named(identify("", text.Text), "", text.Text, ownNames)
 	used := make([]bool, len(hits))
 	for _, s := range text.Spans {
 		start, end := len(string(runes[:s.Start])), len(string(runes[:s.End]))

@@ -40,7 +40,10 @@ func (f *Finder) Spans(ctx context.Context, e tree.Entry, give func(Span) error)
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}, named: f.Names}
+	c := &collector{secrets: secrets, kinds: map[string]*proofbox.KindCount{}}
+	if f.Names {
+		c.namer = ownNames // which never fails
+	}
 	c.spans = &spans{ctx: ctx, guide: f.Guide, give: give}
 	if err := c.file(e); err != nil {
 		return nil, err
