@@ -36,9 +36,10 @@ type Exporter struct {
 	lost    int    // guarded by mu
 	problem error  // the last of a batch that was lost or is to be sent again, guarded by mu
 
-	full chan struct{} // holds one where a batch waits
-	over chan struct{} // closed when nothing more comes
-	done chan struct{} // closed when the goroutine has ended
+	full   chan struct{} // holds one where a batch waits
+	over   chan struct{} // closed when nothing more comes
+	done   chan struct{} // closed when the goroutine has ended
+	cancel func()        // ends what the goroutine has under way
 }
 
 // FromEnvironment makes the exporter that OpenTelemetry's variables ask for; nil
@@ -90,7 +91,9 @@ func FromEnvironment(getenv func(string) string) (*Exporter, error) {
 		name = own
 	}
 	e.resource = append(e.resource, Text("service.name", name))
-	go e.run()
+	ctx, cancel := context.WithCancel(context.Background())
+	e.cancel = cancel
+	go e.run(ctx)
 	return e, nil
 }
 
@@ -132,6 +135,9 @@ func (e *Exporter) Close(ctx context.Context) error {
 	if e == nil {
 		return nil
 	}
+	// What is under way may have arrived already: it comes to its end, and is not sent twice.
+	stop := context.AfterFunc(ctx, e.cancel)
+	defer stop()
 	close(e.over)
 	<-e.done
 	for tries := 0; e.sendAll(ctx) && tries < len(pauses); tries++ {
@@ -161,16 +167,11 @@ func (e *Exporter) sendAll(ctx context.Context) bool {
 }
 
 // run sends from time to time, and when there is much.
-func (e *Exporter) run() {
+func (e *Exporter) run(ctx context.Context) {
+	defer e.cancel()
 	defer close(e.done)
 	tick := time.NewTicker(sendEvery)
 	defer tick.Stop()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-e.over
-		cancel() // what is under way is sent again by Close
-	}()
 	for {
 		select {
 		case <-e.over:

@@ -129,6 +129,52 @@ func TestExporter(t *testing.T) {
 	}
 }
 
+// TestUnderWayIsSentOnce ends an exporter while the collector has a batch and has not
+// answered.
+func TestUnderWayIsSentOnce(t *testing.T) {
+	t.Parallel()
+	came, ended := make(chan struct{}, 10), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		came <- struct{}{}
+		select {
+		case <-ended:
+		case <-r.Context().Done(): // it was broken off
+		}
+	}))
+	defer s.Close()
+	e, err := telemetry.FromEnvironment(environment("OTEL_EXPORTER_OTLP_ENDPOINT", s.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 512 { // a batch
+		e.Add(span(n))
+	}
+	<-came
+	closed := make(chan error, 1)
+	ctx := beginning{t.Context(), make(chan struct{}, 10)}
+	go func() { closed <- e.Close(ctx) }()
+	<-ctx.asked
+	close(ended)
+	if err := <-closed; err != nil || len(came) > 0 {
+		t.Errorf("%d more times it was sent; %v", len(came), err)
+	}
+}
+
+// beginning is a context that says when somebody waits for its end.
+type beginning struct {
+	context.Context
+	asked chan struct{}
+}
+
+func (b beginning) Done() <-chan struct{} {
+	select {
+	case b.asked <- struct{}{}:
+	default:
+	}
+	return b.Context.Done()
+}
+
 // TestBusyCollector: spans that may be taken later are sent again, others are not.
 func TestBusyCollector(t *testing.T) {
 	t.Parallel()
