@@ -25,18 +25,23 @@ func TestThreads(t *testing.T) {
 	if evidence, err := oracle.look(a); evidence != "" || err != nil {
 		t.Fatalf("before anything was changed: %q, %v", evidence, err)
 	}
-	changed, looked, over := make(chan unix.Errno), make(chan struct{}), make(chan struct{})
+	changed, looked, restored := make(chan unix.Errno), make(chan struct{}), make(chan unix.Errno, 1)
 	go func() {
-		defer close(over)
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		const noRandomness = 0x0040000
 		before, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, noRandomness, 0, 0)
 		changed <- errno
 		<-looked
-		_, _, _ = unix.RawSyscall(unix.SYS_PERSONALITY, before, 0, 0)
+		_, _, errno = unix.RawSyscall(unix.SYS_PERSONALITY, before, 0, 0)
+		restored <- errno
 	}()
-	defer func() { close(looked); <-over }()
+	defer func() {
+		close(looked)
+		if errno := <-restored; errno != 0 {
+			t.Errorf("the thread keeps what was changed: %v", errno)
+		}
+	}()
 	if errno := <-changed; errno != 0 {
 		t.Fatal(errno)
 	}

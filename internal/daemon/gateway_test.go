@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -23,6 +24,14 @@ func (e elsewhere) Resolve(context.Context, string) ([]netip.Addr, error) {
 
 func (e elsewhere) Dial(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", e.server)
+}
+
+// meet has a daemon's boxes find a server of TLS at any name, and trust it.
+func meet(d *daemon.Daemon, s *httptest.Server) {
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	daemon.Reach(d, elsewhere{s.Listener.Addr().String()})
+	daemon.Trust(d, roots)
 }
 
 // fetch asks a box's Python for an address, and says what came of it.

@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"crypto/x509"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"testing"
 
 	"proofbox"
-	"proofbox/internal/daemon"
 )
 
 // pushing makes a box clone, commit and push: a small file and, after that, one for
@@ -63,10 +61,7 @@ func git(t *testing.T, dir string, args ...string) string {
 func TestPushIsHeld(t *testing.T) {
 	s, repository := gitServer(t)
 	d := open(t)
-	roots := x509.NewCertPool()
-	roots.AddCert(s.Certificate())
-	daemon.Reach(d, elsewhere{s.Listener.Addr().String()})
-	daemon.Trust(d, roots)
+	meet(d, s)
 	spec := proofbox.Spec{Workspace: proofbox.Workspace{Original: t.TempDir()}, Egress: proofbox.Egress{Stage: []string{"example.com"}, Upload: 16 << 20}}
 	push := func() (proofbox.Run, []proofbox.StagedID) {
 		t.Helper()
@@ -114,10 +109,7 @@ func TestPushIsHeld(t *testing.T) {
 func TestOpenedConnectionsAreKept(t *testing.T) {
 	s, _ := gitServer(t)
 	d := open(t)
-	roots := x509.NewCertPool()
-	roots.AddCert(s.Certificate())
-	daemon.Reach(d, elsewhere{s.Listener.Addr().String()})
-	daemon.Trust(d, roots)
+	meet(d, s)
 	spec := proofbox.Spec{Workspace: proofbox.Workspace{Original: t.TempDir()}, Egress: proofbox.Egress{Inspect: []proofbox.Inspection{{Host: "example.com"}}}}
 	const offer = "https://example.com/repository.git/info/refs?service=git-upload-pack"
 	r := run(t, d, spec, "curl -sS -w '%{http_code} in %{num_connects} new connections\\n' -o /dev/null "+offer+" -o /dev/null "+offer)

@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,7 +8,6 @@ import (
 	"testing"
 
 	"proofbox"
-	"proofbox/internal/daemon"
 )
 
 // use sends what the box has of a secret with several clients, none of which is
@@ -36,14 +34,11 @@ func TestSecretNeverEntersTheBox(t *testing.T) {
 		fmt.Fprintf(w, "%s hears %s\n", r.URL.Path, r.Header.Get("Authorization"))
 	}))
 	defer s.Close()
-	roots := x509.NewCertPool()
-	roots.AddCert(s.Certificate())
 	for _, wall := range walls {
 		t.Run(string(wall), func(t *testing.T) {
 			told.Reset()
 			d := open(t)
-			daemon.Reach(d, elsewhere{s.Listener.Addr().String()})
-			daemon.Trust(d, roots)
+			meet(d, s)
 			r := run(t, d, proofbox.Spec{
 				Wall: wall, Workspace: proofbox.Workspace{Original: t.TempDir()},
 				Egress:  proofbox.Egress{Inspect: []proofbox.Inspection{{Host: "example.com", Methods: []string{"get"}}}},

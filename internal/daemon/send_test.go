@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,10 +45,7 @@ func TestRequestsAreHeld(t *testing.T) {
 	s := shopOf(&told, &unwell)
 	defer s.Close()
 	d := open(t)
-	roots := x509.NewCertPool()
-	roots.AddCert(s.Certificate())
-	daemon.Reach(d, elsewhere{s.Listener.Addr().String()})
-	daemon.Trust(d, roots)
+	meet(d, s)
 	spec := proofbox.Spec{
 		Workspace: proofbox.Workspace{Original: t.TempDir()},
 		Egress:    proofbox.Egress{Stage: []string{"example.com"}},

@@ -80,10 +80,10 @@ func (d *Desk) hold(ctx context.Context, o *object, b bound, m *Model, api wire)
 		wanted = m.MaxOutput
 	}
 	fits, c, err := d.holdFor(ctx, m, b, wanted)
-	if near := errors.Is(err, ErrNoMoney); near || err == nil && fits < wanted {
+	if refused := errors.Is(err, ErrNoMoney); refused || err == nil && fits < wanted {
 		counted, countErr := m.closer(o, b.input)
 		if countErr == nil && counted < b.input {
-			if !near {
+			if !refused {
 				d.Purse.Settle(c.Hold, 0)
 			}
 			b.input = counted

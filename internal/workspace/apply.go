@@ -275,6 +275,9 @@ func (c *Changes) fits(t *target, steps []step) error {
 	if err := unix.Fstatfs(t.root, &free); err != nil {
 		return fmt.Errorf("looking for room in the original: %w", err)
 	}
+	if free.Blocks == 0 {
+		return nil // a file system that does not say, as some that are reached over a network
+	}
 	room := int64(free.Bavail) * free.Bsize
 	if _, ok, err := needs(steps, room, func(e proofbox.Entry) (int64, error) { return e.Size, nil }); ok || err != nil {
 		return err

@@ -527,6 +527,11 @@ func breaks(re *syntax.Regexp) (n int) {
 		n = breaks(re.Sub[0])
 	case syntax.OpStar, syntax.OpPlus:
 		n = breaks(re.Sub[0]) * reachLines
+	case syntax.OpRepeat:
+		n = breaks(re.Sub[0]) * reachLines
+		if re.Max >= 0 {
+			n = min(n, breaks(re.Sub[0])*re.Max)
+		}
 	case syntax.OpConcat:
 		for _, sub := range re.Sub {
 			n += breaks(sub)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +45,23 @@ func TestPrefilter(t *testing.T) {
 	}
 	if lines := s.filter.lines([]byte(filler), &matches{}); len(lines) > 0 {
 		t.Errorf("of what has no secret %d bytes are passed on", len(lines))
+	}
+}
+
+// TestReach: how many lines a match goes on over, where a word of it is sure.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{
+		`curl [a-z]+`: 0, `curl\s[a-z]`: 1, `curl\s{0,3}x`: 3, `curl\s{2,}x`: reachLines, `curl(?:[\r\n]{1,2}.*?){1,2}-H`: 4,
+		`curl(?:.*?|(?:[\r\n]{1,2}.*?){1,5})-H`: reachLines, `curl(?s:.)x`: 1, `curl\n*x`: reachLines, `(?:curl|wget)\n?`: reachLines, `curl{0}`: reachLines,
+	} {
+		re, err := syntax.Parse(text, syntax.Perl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reach(re, []string{"curl"}); got != want {
+			t.Errorf("%s goes on over %d lines, want %d", text, got, want)
+		}
 	}
 }
 
